@@ -1,0 +1,161 @@
+package pebble
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"math"
+
+	"github.com/graphroom/graphroom/internal/journal"
+)
+
+// Key layout. Ids hold no byte below '-', so a zero byte ends them and keys
+// sort by id and then by number.
+//
+//	k NAME                        a secret key
+//	m SESSION                     a session's meta; the session exists if this does
+//	p PROJECT                     a saved project's header
+//	q PROJECT 0 GEN(8) INDEX(4)   a chunk of its graph
+//	r SESSION 0 LAST(8)           a record, by its last seq
+//	s SESSION                     a snapshot's header
+//	t SESSION 0 GEN(8) INDEX(4)   a chunk of the snapshot
+//
+// Every value but a chunk ends in a crc32c over its key and the rest of it, so
+// that a value that was changed, or stands under another key, is found. A
+// chunk is covered by the crc of the whole in its header.
+const (
+	kindKey          = 'k'
+	kindMeta         = 'm'
+	kindProject      = 'p'
+	kindProjectChunk = 'q'
+	kindRecord       = 'r'
+	kindSnapshot     = 's'
+	kindSnapChunk    = 't'
+)
+
+// valueVersion is the first byte of every value but a chunk.
+const valueVersion = 1
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// nameKey is the key of a value that exists once per id.
+func nameKey(kind byte, id string) []byte {
+	return append(append(make([]byte, 0, 1+len(id)), kind), id...)
+}
+
+// idPrefix begins every numbered key of the id; idEnd is the first key after
+// them all.
+func idPrefix(kind byte, id string) []byte {
+	return append(append(make([]byte, 0, 14+len(id)), kind), append([]byte(id), 0)...)
+}
+
+func idEnd(kind byte, id string) []byte {
+	return append(append(make([]byte, 0, 2+len(id)), kind), append([]byte(id), 1)...)
+}
+
+func recordKey(session string, last uint64) []byte {
+	return binary.BigEndian.AppendUint64(idPrefix(kindRecord, session), last)
+}
+
+func chunkKey(kind byte, id string, gen uint64, index uint32) []byte {
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(idPrefix(kind, id), gen), index)
+}
+
+// keyNumber reads the 8-byte number that follows an id's prefix.
+func keyNumber(key []byte, prefixLen int) (uint64, bool) {
+	if len(key) < prefixLen+8 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(key[prefixLen:]), true
+}
+
+// seal appends the crc32c over key and value to value.
+func seal(key, value []byte) []byte {
+	sum := crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
+	return binary.LittleEndian.AppendUint32(value, sum)
+}
+
+// unseal checks version and checksum of a sealed value and returns what is
+// between them; reason is not empty when it is damaged.
+func unseal(key, value []byte) (body []byte, reason string) {
+	if len(value) < 5 {
+		return nil, "value is too short"
+	}
+	body = value[:len(value)-4]
+	sum := crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, body)
+	if sum != binary.LittleEndian.Uint32(value[len(value)-4:]) {
+		return nil, "checksum does not match"
+	}
+	if body[0] != valueVersion {
+		return nil, "unknown value version"
+	}
+	return body[1:], ""
+}
+
+// encodeRecord makes the value of a record. cum is the size of the Data of all
+// the session's records up to and including this one, since its beginning: the
+// difference of two of them is the size of what lies between.
+func encodeRecord(key []byte, r journal.Record, cum uint64) []byte {
+	v := make([]byte, 0, 1+2*binary.MaxVarintLen64+len(r.Data)+4)
+	v = append(v, valueVersion)
+	v = binary.AppendUvarint(v, r.Last-r.First)
+	v = binary.AppendUvarint(v, cum)
+	v = append(v, r.Data...)
+	return seal(key, v)
+}
+
+// decodeRecord reads a record; its Data is a part of value. last is from the
+// key.
+func decodeRecord(key, value []byte, last uint64) (r journal.Record, cum uint64, reason string) {
+	body, reason := unseal(key, value)
+	if reason != "" {
+		return r, 0, reason
+	}
+	span, n := binary.Uvarint(body)
+	if n <= 0 || span >= last {
+		return r, 0, "bad span"
+	}
+	body = body[n:]
+	cum, n = binary.Uvarint(body)
+	if n <= 0 {
+		return r, 0, "bad size"
+	}
+	return journal.Record{First: last - span, Last: last, Data: body[n:]}, cum, ""
+}
+
+// blobHeader describes a value that is stored in chunks.
+type blobHeader struct {
+	gen    uint64 // number of this write, from 1; chunks carry it in their keys
+	number uint64 // a snapshot's seq, a project's revision
+	size   uint64
+	sum    uint32 // crc32c of the whole
+	extra  []byte // whatever else the owner keeps in the header
+}
+
+func encodeHeader(key []byte, h blobHeader) []byte {
+	v := []byte{valueVersion}
+	v = binary.AppendUvarint(v, h.gen)
+	v = binary.AppendUvarint(v, h.number)
+	v = binary.AppendUvarint(v, h.size)
+	v = binary.LittleEndian.AppendUint32(v, h.sum)
+	return seal(key, append(v, h.extra...))
+}
+
+func decodeHeader(key, value []byte) (h blobHeader, reason string) {
+	body, reason := unseal(key, value)
+	if reason != "" {
+		return h, reason
+	}
+	for _, p := range []*uint64{&h.gen, &h.number, &h.size} {
+		v, n := binary.Uvarint(body)
+		if n <= 0 {
+			return h, "bad header"
+		}
+		*p, body = v, body[n:]
+	}
+	if len(body) < 4 || h.size > math.MaxInt32*2 {
+		return h, "bad header"
+	}
+	h.sum = binary.LittleEndian.Uint32(body)
+	h.extra = append([]byte(nil), body[4:]...)
+	return h, ""
+}

@@ -1,0 +1,94 @@
+package pebble
+
+import (
+	"context"
+	"fmt"
+
+	pdb "github.com/cockroachdb/pebble/v2"
+
+	"github.com/graphroom/graphroom/internal/fault"
+)
+
+// Open opens the data directory, making it when it does not exist, and holds
+// it until Close. A log that ends in a torn write is cut there. It does not
+// read through what is stored: the time it takes does not grow with the number
+// of entries.
+//
+// CONFLICT: another process holds the directory (the message names it), or it
+// is not a graphroom directory, or of a newer format. UNAVAILABLE: the file
+// system refused. INTERNAL: what is stored is damaged. ctx bounds the opening;
+// when it ends first, the opening goes on in the background and then lets the
+// directory go.
+func Open(ctx context.Context, opts Options) (*Store, error) {
+	s := newStore(opts.withDefaults())
+	result := make(chan error, 1)
+	// Pebble may park the goroutine that opens it (see logger.Fatalf).
+	go func() { result <- s.open() }()
+	select {
+	case err := <-result:
+		if err != nil {
+			return nil, err
+		}
+		s.start()
+		return s, nil
+	case <-s.failed:
+		return nil, fault.Wrap(s.failure, fault.Unavailable, "cannot open the data directory %s", opts.Dir)
+	case <-ctx.Done():
+		go func() {
+			if err := <-result; err == nil {
+				s.start()
+				_ = s.Close(context.WithoutCancel(ctx))
+			}
+		}()
+		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "opening the data directory %s took too long", opts.Dir)
+	}
+}
+
+func (s *Store) open() (err error) {
+	s.dir, err = claim(s.opts)
+	if err != nil {
+		return err
+	}
+	cache := pdb.NewCache(s.opts.CacheBytes)
+	defer cache.Unref() // the database holds its own reference
+	db, err := pdb.Open(s.dir.store, s.pebbleOptions(cache))
+	if err != nil {
+		_ = s.dir.release()
+		if pdb.IsCorruptionError(err) {
+			return fault.Wrap(err, fault.Internal, "the data directory %s is damaged: %v", s.opts.Dir, err)
+		}
+		return fault.Wrap(err, fault.Unavailable, "cannot open the data directory %s: %v", s.opts.Dir, err)
+	}
+	s.db = db
+	return nil
+}
+
+func (s *Store) pebbleOptions(cache *pdb.Cache) *pdb.Options {
+	o := &pdb.Options{
+		FS:                          s.opts.FS,
+		Cache:                       cache,
+		Lock:                        s.dir.lock,
+		Logger:                      logger{s},
+		EventListener:               s.listener(),
+		FormatMajorVersion:          pdb.FormatTableFormatV6,
+		MemTableSize:                uint64(s.opts.MemTableBytes),
+		MemTableStopWritesThreshold: 3,
+		MaxOpenFiles:                s.opts.MaxOpenFiles,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       24,
+		ReadOnly:                    s.opts.ReadOnly,
+		ErrorIfNotExists:            s.opts.ReadOnly,
+		// A trimmed or deleted session's space comes back without waiting for
+		// the next flush.
+		FlushDelayDeleteRange: s.opts.StallTimeout,
+	}
+	return o
+}
+
+// describe words an owner for an error message.
+func describe(owner string) string {
+	if owner == "" {
+		return "another process"
+	}
+	return fmt.Sprintf("another process (%s)", owner)
+}
