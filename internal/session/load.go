@@ -1,0 +1,87 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/graphroom/graphroom/internal/fault"
+	"github.com/graphroom/graphroom/internal/journal"
+)
+
+// readBytes is how much of a journal is read at a time.
+const readBytes = 1 << 20
+
+// load makes the core from the journal when there is none: the newest snapshot
+// and the entries after it.
+func (l *live) load() error {
+	if l.core != nil {
+		return nil
+	}
+	ctx := context.Background()
+	c, size, err := loadCore(ctx, l.m.cfg.Journal, l.id, l.m.cfg.limits(), 0)
+	if err != nil {
+		return l.loadError(err)
+	}
+	head, err := l.m.cfg.Journal.Head(ctx, l.id)
+	if err != nil {
+		return l.loadError(err)
+	}
+	l.core, l.firstSeq, l.snapSize = c, head.First, size
+	l.sinceBytes, l.sinceCount = 0, 0
+	return nil
+}
+
+func (l *live) loadError(err error) error {
+	if fault.Is(err, fault.InvalidSession) {
+		return err
+	}
+	l.log.Error("session cannot be loaded", "err", err)
+	if errors.Is(err, journal.ErrUncertain) {
+		return fault.Wrap(err, fault.Unavailable, "the journal is not available")
+	}
+	return fault.From(err)
+}
+
+// loadCore rebuilds a session as it was at seq, or as it is for seq 0. It
+// returns the size of the snapshot it began with.
+func loadCore(ctx context.Context, j journal.Journal, id string, limits coreLimits, at uint64) (*core, int, error) {
+	meta, err := readMeta(ctx, j, id)
+	if err != nil {
+		return nil, 0, err
+	}
+	seq, data, err := j.Snapshot(ctx, id)
+	if err != nil {
+		return nil, 0, err
+	}
+	c := newCore(id, meta.Epoch, meta.CreatedAt, limits)
+	if seq > 0 && (at == 0 || seq <= at) {
+		if err := c.decode(data); err != nil {
+			return nil, 0, fmt.Errorf("session %s: snapshot at %d: %w", id, seq, err)
+		}
+		if c.head != seq {
+			return nil, 0, fmt.Errorf("session %s: snapshot at %d says it is of %d", id, seq, c.head)
+		}
+	}
+	for {
+		records, err := j.Read(ctx, id, c.head, readBytes)
+		if err != nil {
+			return nil, 0, err
+		}
+		if len(records) == 0 {
+			return c, len(data), nil
+		}
+		for _, r := range records {
+			if at != 0 && r.Last > at {
+				return c, len(data), nil
+			}
+			e, err := decodeEntry(r)
+			if err != nil {
+				return nil, 0, fmt.Errorf("session %s: %w", id, err)
+			}
+			if err := c.apply(e); err != nil {
+				return nil, 0, err
+			}
+		}
+	}
+}
