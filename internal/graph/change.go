@@ -1,0 +1,199 @@
+package graph
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+
+	"github.com/graphroom/graphroom/internal/fault"
+)
+
+// Change is one decided fact about one value of a graph: it holds the value
+// before and after, each with its writer, and the positions that its events
+// report. It is immutable, needs no graph to be published (Events), and its
+// JSON form is the journal's: stable, and equal again after Unmarshal. The
+// zero Change is not a change.
+type Change struct{ body changeBody }
+
+// changeBody is one kind of change. apply and revert refuse, changing nothing,
+// what does not fit the graph; a change that was planned on this state always
+// fits.
+type changeBody interface {
+	apply(g *Graph) error
+	revert(g *Graph) error
+	events(dst []Event) []Event
+	mark(g *Graph, at uint64)
+	changedSince(g *Graph, seq uint64) bool
+}
+
+// place is where a node stands among its siblings, or a link among the links
+// of its type and parent, and who put it there. An empty key means: a link
+// that is not there.
+type place struct {
+	Parent ID     `json:"p,omitzero"` // nodes only
+	Key    string `json:"k,omitempty"`
+	By     uint64 `json:"w,omitempty"`
+	Gen    uint32 `json:"g,omitempty"` // generation of the list that the key belongs to
+	Prev   ID     `json:"a,omitzero"`  // former neighbours; only where undo may need them
+	Next   ID     `json:"b,omitzero"`
+}
+
+// image is all that there is to know about a node.
+type image struct {
+	Type    string      `json:"t"`
+	Name    string      `json:"n"`
+	NamedBy uint64      `json:"nw,omitempty"`
+	By      uint64      `json:"w,omitempty"` // writer of its existence
+	Place   place       `json:"at"`
+	Values  []value     `json:"v,omitempty"`
+	Links   []linkImage `json:"l,omitempty"` // those that go and come with the node
+}
+
+// linkImage is a link inside the image of one of its ends.
+type linkImage struct {
+	Type   string `json:"t"`
+	Parent ID     `json:"p"`
+	Child  ID     `json:"c"`
+	Place  place  `json:"at"`
+	Pos    int    `json:"i,omitempty"` // index when the link is restored
+}
+
+func (l linkImage) id() linkKey { return linkKey{l.Type, l.Parent, l.Child} }
+
+// birth makes a node: a new one, or one restored with its links.
+type birth struct {
+	ID    ID    `json:"id"`
+	Node  image `json:"node"`
+	Grave *tomb `json:"grave,omitempty"` // what it rises from; nil for a new id
+	Pos   int   `json:"i,omitempty"`
+}
+
+// death takes away a node without children, and its links.
+type death struct {
+	ID    ID    `json:"id"`
+	Node  image `json:"node"`
+	Grave tomb  `json:"grave"` // what it leaves
+}
+
+// placing moves a node.
+type placing struct {
+	ID   ID    `json:"id"`
+	From place `json:"f"`
+	To   place `json:"t"`
+	Pos  int   `json:"i,omitempty"`
+}
+
+// linking makes, removes or reorders a link.
+type linking struct {
+	Type   string `json:"l"`
+	Parent ID     `json:"p"`
+	Child  ID     `json:"c"`
+	From   place  `json:"f"`
+	To     place  `json:"t"`
+	Pos    int    `json:"i,omitempty"`
+}
+
+func (c *linking) id() linkKey { return linkKey{c.Type, c.Parent, c.Child} }
+
+// setting sets or unsets a property or the name.
+type setting struct {
+	ID   ID     `json:"id"`
+	Prop string `json:"p"`
+	From cell   `json:"f"`
+	To   cell   `json:"t"`
+}
+
+// cell is a value and its writer; no value when it is unset.
+type cell struct {
+	Raw json.RawMessage `json:"v,omitempty"`
+	By  uint64          `json:"w,omitempty"`
+}
+
+// rekeying gives members of one list new order keys in the same order: it
+// changes no position and has no event, no writer and no inverse.
+type rekeying struct {
+	Type   string  `json:"l"`
+	Parent ID      `json:"p,omitzero"`
+	Gen    uint32  `json:"g,omitempty"` // generation before
+	Items  []rekey `json:"items"`
+}
+
+type rekey struct {
+	ID   ID     `json:"id"`
+	From string `json:"f"`
+	To   string `json:"t"`
+}
+
+// changeJSON is the journal form: exactly one field is set.
+type changeJSON struct {
+	Create *birth    `json:"create,omitempty"`
+	Delete *death    `json:"delete,omitempty"`
+	Place  *placing  `json:"place,omitempty"`
+	Link   *linking  `json:"link,omitempty"`
+	Set    *setting  `json:"set,omitempty"`
+	Keys   *rekeying `json:"keys,omitempty"`
+}
+
+// MarshalJSON gives the journal form. It fails for the zero Change only.
+func (c Change) MarshalJSON() ([]byte, error) {
+	var form changeJSON
+	switch b := c.body.(type) {
+	case *birth:
+		form.Create = b
+	case *death:
+		form.Delete = b
+	case *placing:
+		form.Place = b
+	case *linking:
+		form.Link = b
+	case *setting:
+		form.Set = b
+	case *rekeying:
+		form.Keys = b
+	default:
+		return nil, fault.New(fault.Internal, "an empty change cannot be written")
+	}
+	return json.Marshal(form)
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote. Unknown fields, none or several
+// kinds, and text that is not JSON are errors (INTERNAL: a journal is broken).
+func (c *Change) UnmarshalJSON(data []byte) error {
+	var form changeJSON
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&form); err != nil {
+		return fault.Wrap(err, fault.Internal, "a change in the journal cannot be read")
+	}
+	var body changeBody
+	kinds := 0
+	for _, kind := range []struct {
+		set  bool
+		body changeBody
+	}{
+		{form.Create != nil, form.Create}, {form.Delete != nil, form.Delete}, {form.Place != nil, form.Place},
+		{form.Link != nil, form.Link}, {form.Set != nil, form.Set}, {form.Keys != nil, form.Keys},
+	} {
+		if kind.set {
+			kinds++
+			body = kind.body
+		}
+	}
+	if kinds != 1 {
+		return fault.New(fault.Internal, "a change in the journal has %d kinds instead of one", kinds)
+	}
+	c.body = body
+	return nil
+}
+
+// Equal reports whether two changes are the same.
+func (c Change) Equal(o Change) bool { return reflect.DeepEqual(c.body, o.body) }
+
+// String gives the journal form, for logs and test failures.
+func (c Change) String() string {
+	text, err := c.MarshalJSON()
+	if err != nil {
+		return "no change"
+	}
+	return string(text)
+}
