@@ -1,6 +1,8 @@
 package session
 
 import (
+	"context"
+
 	"github.com/graphroom/graphroom/internal/fault"
 )
 
@@ -85,10 +87,19 @@ func (l *live) state(t *turn) []Item {
 	return items
 }
 
-// delete removes the session for good and tells every client why it ends.
-func (l *live) delete(t *turn) {
+// deleteSession removes the session for good and tells every client why it
+// ends. What the turn had before it is answered first.
+func (t *turn) deleteSession() error {
+	l := t.l
+	if err := t.flush(); err != nil {
+		return err
+	}
+	if err := l.m.cfg.Journal.Delete(context.Background(), l.id); err != nil {
+		return err
+	}
 	for len(l.joined) > 0 {
 		l.leave(t, l.joined[0], ReasonSessionDeleted)
 	}
 	l.deleted = true
+	return nil
 }

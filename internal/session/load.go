@@ -63,25 +63,15 @@ func loadCore(ctx context.Context, j journal.Journal, id string, limits coreLimi
 			return nil, 0, fmt.Errorf("session %s: snapshot at %d says it is of %d", id, seq, c.head)
 		}
 	}
-	for {
-		records, err := j.Read(ctx, id, c.head, readBytes)
-		if err != nil {
-			return nil, 0, err
+	errPast := errors.New("past the wanted seq")
+	err = eachEntry(ctx, j, id, c.head, func(e *entry) error {
+		if at != 0 && e.Last > at {
+			return errPast
 		}
-		if len(records) == 0 {
-			return c, len(data), nil
-		}
-		for _, r := range records {
-			if at != 0 && r.Last > at {
-				return c, len(data), nil
-			}
-			e, err := decodeEntry(r)
-			if err != nil {
-				return nil, 0, fmt.Errorf("session %s: %w", id, err)
-			}
-			if err := c.apply(e); err != nil {
-				return nil, 0, err
-			}
-		}
+		return c.apply(e)
+	})
+	if err != nil && !errors.Is(err, errPast) {
+		return nil, 0, fmt.Errorf("session %s: %w", id, err)
 	}
+	return c, len(data), nil
 }

@@ -67,7 +67,7 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func (c *Config) limits() coreLimits {
+func (c Config) limits() coreLimits {
 	return coreLimits{history: c.HistoryLimit, receipts: c.KeepEntries, projects: c.MaxProjects}
 }
 
@@ -211,16 +211,7 @@ func (m *Manager) Delete(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return s.visit(ctx, &request{run: func(t *turn) error {
-		if err := t.flush(); err != nil {
-			return err
-		}
-		if err := m.cfg.Journal.Delete(context.Background(), id); err != nil {
-			return err
-		}
-		t.l.delete(t)
-		return nil
-	}})
+	return s.visit(ctx, &request{run: (*turn).deleteSession})
 }
 
 // acquire returns the loaded session, loading it when it is not, and holds it
