@@ -18,6 +18,7 @@ type Blueprint struct {
 	nodeByID  map[string]*NodeType
 	linkByID  map[string]*LinkType
 	root      *NodeType
+	source    []byte
 }
 
 // ID is the template_id, unique among the loaded blueprints.
@@ -31,6 +32,10 @@ func (b *Blueprint) Name() string { return b.name }
 
 // Description is the text for people, maybe empty.
 func (b *Blueprint) Description() string { return b.description }
+
+// Source is the file's text, from which ParseBlueprint makes an equal blueprint
+// again: a journal keeps it, so that history never depends on a changed file.
+func (b *Blueprint) Source() []byte { return b.source }
 
 // NodeTypes returns all node types in the order of the file; at least one.
 func (b *Blueprint) NodeTypes() []*NodeType { return b.nodeTypes }
