@@ -1,0 +1,48 @@
+package app
+
+import (
+	"context"
+
+	"github.com/graphroom/graphroom/internal/fault"
+	"github.com/graphroom/graphroom/internal/journal"
+	journalmemory "github.com/graphroom/graphroom/internal/journal/memory"
+	"github.com/graphroom/graphroom/internal/journal/pebble"
+	"github.com/graphroom/graphroom/internal/project"
+	projectmemory "github.com/graphroom/graphroom/internal/project/memory"
+)
+
+// Names of the journal drivers.
+const (
+	journalPebble = "pebble"
+	journalMemory = "memory"
+)
+
+// store is the chosen journal and the saved projects beside it.
+type store struct {
+	journal  journal.Journal
+	projects project.Store
+}
+
+func openStore(ctx context.Context, o Options) (*store, error) {
+	switch o.Journal {
+	case journalMemory:
+		return &store{journal: journalmemory.New(), projects: projectmemory.New()}, nil
+	case journalPebble:
+		if o.Data == "" {
+			return nil, fault.New(fault.InvalidRequest, "the pebble journal needs a data folder")
+		}
+		mode, err := pebble.ParseSyncMode(o.Sync)
+		if err != nil {
+			return nil, fault.Wrap(err, fault.InvalidRequest, "sync is \"always\" or \"interval\", not %q", o.Sync)
+		}
+		db, err := pebble.Open(ctx, pebble.Options{Dir: o.Data, Sync: mode, Logger: o.Logger})
+		if err != nil {
+			return nil, err
+		}
+		return &store{journal: db, projects: db.Projects()}, nil
+	default:
+		return nil, fault.New(fault.InvalidRequest, "journal is %q or %q, not %q", journalPebble, journalMemory, o.Journal)
+	}
+}
+
+func (s *store) close(ctx context.Context) error { return s.journal.Close(ctx) }
