@@ -24,6 +24,7 @@ const maxVisits = 100_000
 type fileReader struct {
 	file   string
 	faults []filePlace
+	more   int // faults beyond maxNoted
 	visits int
 	full   bool // maxVisits was passed; nothing more is read
 }
@@ -34,8 +35,18 @@ type filePlace struct {
 	message      string
 }
 
+// How many faults of one file are kept, and how many of them are listed.
+const (
+	maxNoted = 1000
+	maxShown = 100
+)
+
 // note adds a fault at a node. Its text is a sentence without a full stop.
 func (f *fileReader) note(n *yaml.Node, format string, args ...any) {
+	if len(f.faults) == maxNoted {
+		f.more++
+		return
+	}
 	p := filePlace{line: 1, column: 1, message: fmt.Sprintf(format, args...)}
 	if n != nil {
 		p.line, p.column = max(1, n.Line), max(1, n.Column)
@@ -45,7 +56,6 @@ func (f *fileReader) note(n *yaml.Node, format string, args ...any) {
 
 // err gives all faults in the order of the file, or nil.
 func (f *fileReader) err() error {
-	const maxShown = 100
 	if len(f.faults) == 0 {
 		return nil
 	}
@@ -60,7 +70,7 @@ func (f *fileReader) err() error {
 		if i == maxShown {
 			details = append(details, fault.Detail{
 				Location: f.file,
-				Message:  strconv.Itoa(len(f.faults)-maxShown) + " more faults",
+				Message:  strconv.Itoa(len(f.faults)-maxShown+f.more) + " more faults",
 			})
 			break
 		}
@@ -70,7 +80,7 @@ func (f *fileReader) err() error {
 		})
 	}
 	message := "is not a valid blueprint: " + f.faults[0].message
-	if n := len(f.faults) - 1; n > 0 {
+	if n := len(f.faults) - 1 + f.more; n > 0 {
 		message += " (and " + strconv.Itoa(n) + " more)"
 	}
 	return fault.New(fault.InvalidRequest, "%s %s", details[0].Location, message).With(details...)

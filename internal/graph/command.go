@@ -102,7 +102,7 @@ type DeleteProperty struct {
 // SetProperties sets several properties of one node in one entry.
 type SetProperties struct {
 	NodeID     ID
-	Properties []PropertyValue // sorted by id, no id twice; none: nothing to do
+	Properties []PropertyValue // 1 or more, sorted by id, no id twice
 }
 
 // DuplicateNode copies a node with its subtree and the links inside it.

@@ -80,12 +80,7 @@ func (r *jsonReader) command(commandType string, batch bool) Command {
 		)
 		return c
 	case "SetProperties":
-		var c SetProperties
-		r.fields(
-			required("node_id", r.id(&c.NodeID)),
-			required("properties", r.properties(&c.Properties)),
-		)
-		return c
+		return r.setProperties()
 	case "DuplicateNode":
 		return r.duplicateNode()
 	case "Batch":
@@ -143,6 +138,20 @@ func (r *jsonReader) updateProperty() Command {
 		required("property_id", r.token(&c.PropertyID)),
 		required("value", func() { c.Value = r.value() }),
 		optional("coalesce", r.token(&c.Coalesce)),
+	)
+	return c
+}
+
+func (r *jsonReader) setProperties() Command {
+	var c SetProperties
+	r.fields(
+		required("node_id", r.id(&c.NodeID)),
+		required("properties", func() {
+			r.properties(&c.Properties)()
+			if c.Properties != nil && len(c.Properties) == 0 {
+				r.note("must hold at least one property")
+			}
+		}),
 	)
 	return c
 }

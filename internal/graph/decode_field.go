@@ -193,7 +193,7 @@ func (r *jsonReader) properties(target *[]PropertyValue) func() {
 		if !r.want(kindObject) {
 			return
 		}
-		var list []PropertyValue
+		list := []PropertyValue{}
 		r.object(func(id string) {
 			if id == "" || utf8.RuneCountInString(id) > MaxToken {
 				r.note("must be named by a property id of 1 to " + strconv.Itoa(MaxToken) + " characters")

@@ -26,12 +26,14 @@ func checkDate(s string) string {
 // normalDatetime wants RFC 3339 with at most nine digits of a second and gives
 // the same moment in UTC. No leap seconds.
 func normalDatetime(s string) (string, string) {
-	const longest = len("2006-01-02T15:04:05.999999999+00:00")
-	if len(s) > longest {
+	// The standard library also reads a comma, and drops what a nanosecond
+	// cannot hold.
+	_, fraction, _ := strings.Cut(s, ".")
+	if digits := strings.IndexFunc(fraction, func(c rune) bool { return c < '0' || c > '9' }); digits > 9 {
 		return "", datetimeHint + ", to the nanosecond at most"
 	}
 	var t time.Time
-	if err := t.UnmarshalText([]byte(strings.ToUpper(s))); err != nil {
+	if err := t.UnmarshalText([]byte(strings.ToUpper(s))); err != nil || strings.Contains(s, ",") {
 		return "", datetimeHint
 	}
 	t = t.UTC()
