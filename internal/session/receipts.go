@@ -107,7 +107,10 @@ func (r *receipts) oldest() uint64 {
 func (k *kept) receipt() Receipt {
 	out := Receipt{
 		Success: true, CommandID: k.CommandID, ProjectID: k.ProjectID, CommandType: k.Type, Result: k.Result,
-		Seq: k.Last, UndoAvailable: k.Undo, RedoAvailable: k.Redo, Applied: k.Applied, Skipped: k.Skipped,
+		Seq: k.Last, UndoAvailable: k.Undo, RedoAvailable: k.Redo,
+	}
+	if k.Kind == kindUndo || k.Kind == kindRedo {
+		out.Applied, out.Skipped = outcomes(k.Applied), outcomes(k.Skipped)
 	}
 	switch k.Kind {
 	case kindUndo:

@@ -53,8 +53,8 @@ type Receipt struct {
 	RedoAvailable bool            `json:"redo_available"`
 	Undone        string          `json:"undone,omitempty"` // undo: the command that was undone
 	Redone        string          `json:"redone,omitempty"` // redo: the command that was redone
-	Applied       []graph.Outcome `json:"applied,omitempty"`
-	Skipped       []graph.Outcome `json:"skipped,omitempty"`
+	Applied       []graph.Outcome `json:"applied,omitzero"` // undo and redo: always there
+	Skipped       []graph.Outcome `json:"skipped,omitzero"`
 	Graph         json.RawMessage `json:"graph,omitempty"`
 }
 
