@@ -1,8 +1,6 @@
 package session
 
 import (
-	"context"
-
 	"github.com/graphroom/graphroom/internal/fault"
 )
 
@@ -94,7 +92,7 @@ func (t *turn) deleteSession() error {
 	if err := t.flush(); err != nil {
 		return err
 	}
-	if err := l.m.cfg.Journal.Delete(context.Background(), l.id); err != nil {
+	if err := l.m.cfg.Journal.Delete(l.ctx, l.id); err != nil {
 		return err
 	}
 	for len(l.joined) > 0 {

@@ -40,6 +40,9 @@ func TestJoinAndLeave(t *testing.T) {
 	}
 	_, _, err := r.s.Join(t.Context(), Client{Key: "a"}, JoinOptions{})
 	wantCode(t, err, fault.Conflict)
+	if info, err := r.s.Info(t.Context()); err != nil || info.ClientCount != 2 {
+		t.Errorf("a refused join changed the clients: %+v, %v", info, err)
+	}
 	leaveA("transport close")
 	if m := body(t, feed.items()[0]); m["client_count"] != 1.0 || m["reason"] != "transport close" || m["client_id"] != "id-a" {
 		t.Errorf("left: %v", m)

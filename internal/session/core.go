@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/graphroom/graphroom/internal/fault"
@@ -314,7 +315,8 @@ func (c *core) open(e *entry) error {
 func digest(kind, projectID, commandType string, data []byte) string {
 	h := sha256.New()
 	for _, part := range []string{kind, projectID, commandType} {
-		fmt.Fprintf(h, "%d:%s", len(part), part)
+		h.Write(strconv.AppendInt(nil, int64(len(part)), 10))
+		h.Write([]byte(":" + part))
 	}
 	h.Write(compactJSON(data))
 	return hex.EncodeToString(h.Sum(nil)[:12])

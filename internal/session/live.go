@@ -21,6 +21,7 @@ type live struct {
 	m    *Manager
 	log  *slog.Logger
 	feed *Feed
+	ctx  context.Context // of the session's own work; never cancelled, a turn is finished
 
 	mailbox chan *request
 	quit    chan struct{} // closed by the manager: no request is under way or will come
@@ -29,7 +30,6 @@ type live struct {
 	// under Manager.mu
 	refs     int       // requests under way, clients, followers
 	lastUsed time.Time // when refs last became 0
-	gone     bool      // no longer in the manager's map
 
 	core        *core // nil until loaded, and after a turn was discarded
 	clients     map[string]Client
@@ -63,7 +63,7 @@ const (
 
 func newLive(m *Manager, id string) *live {
 	return &live{
-		id: id, m: m, log: m.cfg.Logger.With("session", id), feed: newFeed(m.cfg.FeedBytes),
+		id: id, m: m, ctx: context.Background(), log: m.cfg.Logger.With("session", id), feed: newFeed(m.cfg.FeedBytes),
 		mailbox: make(chan *request, mailboxSize), quit: make(chan struct{}), done: make(chan struct{}),
 		clients: map[string]Client{}, snapshotEnd: make(chan snapshotResult, 1),
 	}
@@ -127,7 +127,7 @@ func (l *live) finish() {
 	}
 	data, err := l.core.encode()
 	if err == nil {
-		err = l.m.cfg.Journal.PutSnapshot(context.Background(), l.id, l.core.head, data)
+		err = l.m.cfg.Journal.PutSnapshot(l.ctx, l.id, l.core.head, data)
 	}
 	if err != nil {
 		l.log.Warn("no snapshot at the end; the next load reads more of the journal", "err", err)
@@ -165,8 +165,7 @@ func (l *live) turn(first *request) {
 		}
 		break
 	}
-	t.flush()
-	if l.core != nil && !l.deleted {
+	if t.flush() == nil && l.core != nil && !l.deleted {
 		l.maybeSnapshot()
 	}
 }
@@ -232,7 +231,7 @@ func (t *turn) hint(it Item) { t.l.feed.push([]Item{it}) }
 func (t *turn) flush() error {
 	l := t.l
 	if len(t.records) > 0 {
-		if err := l.m.cfg.Journal.Append(context.Background(), l.id, t.after, t.records); err != nil {
+		if err := l.m.cfg.Journal.Append(l.ctx, l.id, t.after, t.records); err != nil {
 			l.log.Error("append failed; the working state is discarded", "after", t.after, "entries", len(t.records), "err", err)
 			answer := fault.Wrap(err, fault.Unavailable, "the journal did not confirm the command: its outcome is unknown, try the same command_id again")
 			t.abandon(answer, errors.Is(err, journal.ErrConflict))

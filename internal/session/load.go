@@ -18,12 +18,11 @@ func (l *live) load() error {
 	if l.core != nil {
 		return nil
 	}
-	ctx := context.Background()
-	c, size, err := loadCore(ctx, l.m.cfg.Journal, l.id, l.m.cfg.limits(), 0)
+	c, size, err := loadCore(l.ctx, l.m.cfg.Journal, l.id, l.m.cfg.limits(), 0)
 	if err != nil {
 		return l.loadError(err)
 	}
-	head, err := l.m.cfg.Journal.Head(ctx, l.id)
+	head, err := l.m.cfg.Journal.Head(l.ctx, l.id)
 	if err != nil {
 		return l.loadError(err)
 	}

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -82,7 +83,7 @@ func TestClosedManager(t *testing.T) {
 	r.close(r.m)
 	_, err := r.s.Info(t.Context())
 	wantCode(t, err, fault.Unavailable)
-	if err := feed.feed.Wait(t.Context(), feed.cursor); err != ErrFeedClosed {
+	if err := feed.feed.Wait(t.Context(), feed.cursor); !errors.Is(err, ErrFeedClosed) {
 		t.Errorf("the feed goes on: %v", err)
 	}
 }

@@ -81,7 +81,10 @@ func (s *Session) open(ctx context.Context, commandID, sum string, plan func(*tu
 		}
 		return nil
 	}})
-	return out, err
+	if err != nil {
+		return Opened{}, err
+	}
+	return out, nil
 }
 
 // Save makes the open copy durable as a new revision of the saved project.
@@ -110,7 +113,10 @@ func (s *Session) Save(ctx context.Context, projectID, commandID, actor string, 
 		}
 		return nil
 	}})
-	return out, err
+	if err != nil {
+		return Saved{}, err
+	}
+	return out, nil
 }
 
 // save stores the project as it is in the journal: what this turn has applied
@@ -128,7 +134,7 @@ func (t *turn) save(projectID, commandID, actor, sum string, force bool) (*kept,
 		ProjectID: p.id, TemplateID: p.templateID, Name: p.name,
 		SavedAt: t.now, Graph: p.graph.AppendJSON(nil, p.id),
 	}
-	revision, err := putProject(t.l.m.cfg.Projects, content, p.revision, force)
+	revision, err := putProject(t.l.ctx, t.l.m.cfg.Projects, content, p.revision, force)
 	if err != nil {
 		return nil, err
 	}
@@ -143,8 +149,7 @@ func (t *turn) save(projectID, commandID, actor, sum string, force bool) (*kept,
 // putProject stores content over the revision that the open copy stands on.
 // When this very content is stored already as the next revision, an earlier
 // save got that far and its entry was lost in a crash: it counts as saved.
-func putProject(store project.Store, content project.Saved, expected uint64, force bool) (uint64, error) {
-	ctx := context.Background()
+func putProject(ctx context.Context, store project.Store, content project.Saved, expected uint64, force bool) (uint64, error) {
 	for {
 		revision, err := store.Put(ctx, content, expected)
 		var stale *project.RevisionError

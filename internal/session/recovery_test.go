@@ -3,7 +3,6 @@ package session
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -157,7 +156,7 @@ func TestLoadAt(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := fmt.Sprintf("%s", c.projects[r.project].graph.AppendJSON(nil, r.project)); got != g {
+		if got := string(c.projects[r.project].graph.AppendJSON(nil, r.project)); got != g {
 			t.Errorf("at %d: %s", seq, got)
 		}
 	}

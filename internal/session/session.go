@@ -11,7 +11,8 @@ import (
 	"github.com/graphroom/graphroom/internal/graph"
 )
 
-// Reasons in session:disconnected that this package gives.
+// ReasonSessionDeleted is the reason in session:disconnected when the session
+// was deleted.
 const ReasonSessionDeleted = "session-deleted"
 
 // Session is a handle on one session: cheap, and valid for as long as its
@@ -252,7 +253,10 @@ func (s *Session) Info(ctx context.Context) (Info, error) {
 		out = t.l.info()
 		return nil
 	}})
-	return out, err
+	if err != nil {
+		return Info{}, err // out may still be written: the caller may have given up
+	}
+	return out, nil
 }
 
 func (l *live) info() Info {
@@ -280,21 +284,26 @@ func (l *live) info() Info {
 }
 
 // Join registers a socket and decides where its stream begins. The session
-// stays loaded until leave is called, once, with the reason to tell the
-// others; leave waits for its turn.
-func (s *Session) Join(ctx context.Context, cl Client, opt JoinOptions) (j Joined, leave func(reason string), err error) {
+// stays loaded until the function it returns is called, once, with the reason
+// to tell the others; that waits for its turn.
+func (s *Session) Join(ctx context.Context, cl Client, opt JoinOptions) (Joined, func(reason string), error) {
 	l, err := s.m.acquire(s.id)
 	if err != nil {
 		return Joined{}, nil, err
 	}
+	var out Joined
+	joined := false // belongs to the turn, as out does until it is answered
 	err = l.submit(ctx, &request{run: func(t *turn) (err error) {
-		j, err = l.join(t, cl, opt)
+		out, err = l.join(t, cl, opt)
+		joined = err == nil
 		return err
 	}})
-	leave = func(reason string) {
+	depart := func(reason string) {
 		// errGone: the session was deleted or its manager closed; nobody is left to tell.
-		if err := l.submit(context.Background(), &request{run: func(t *turn) error {
-			l.leave(t, cl.Key, reason)
+		if err := l.submit(l.ctx, &request{run: func(t *turn) error {
+			if joined {
+				l.leave(t, cl.Key, reason)
+			}
 			return nil
 		}}); err != nil && !errors.Is(err, errGone) {
 			l.log.Warn("leave", "client", cl.ID, "err", err)
@@ -305,10 +314,10 @@ func (s *Session) Join(ctx context.Context, cl Client, opt JoinOptions) (j Joine
 		if errors.Is(err, errGone) {
 			err = unknown(s.id)
 		}
-		go leave("") // it may have joined although ctx ended
+		go depart("gave up") // it may have joined although ctx ended; ends with its turn or with the session
 		return Joined{}, nil, err
 	}
-	return j, leave, nil
+	return out, depart, nil
 }
 
 // Follow returns the session's feed and keeps the session loaded until release

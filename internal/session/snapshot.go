@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 
@@ -149,10 +148,9 @@ func (l *live) maybeSnapshot() {
 	through := min(l.core.receipts.oldest()-1, seq) // what is remembered is also kept for replay
 	l.writing, l.sinceBytes, l.sinceCount = true, 0, 0
 	l.snapshots.Go(func() {
-		ctx := context.Background()
-		err := cfg.Journal.PutSnapshot(ctx, l.id, seq, data)
+		err := cfg.Journal.PutSnapshot(l.ctx, l.id, seq, data)
 		if err == nil && through > 0 {
-			err = cfg.Journal.Trim(ctx, l.id, through)
+			err = cfg.Journal.Trim(l.ctx, l.id, through)
 		}
 		l.snapshotEnd <- snapshotResult{through: through, size: len(data), err: err}
 	})

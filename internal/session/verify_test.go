@@ -94,7 +94,7 @@ func TestVerifyFindsDamage(t *testing.T) {
 			return r
 		}},
 		"entry changed": {snapshot: whole, record: func(r journal.Record) journal.Record {
-			r.Data = bytes.Replace(r.Data, []byte(`"v":3`), []byte(`"v":4`), -1)
+			r.Data = bytes.ReplaceAll(r.Data, []byte(`"v":3`), []byte(`"v":4`))
 			return r
 		}},
 		"snapshot is not one": {record: same, snapshot: func([]byte) []byte { return []byte("{") }},
