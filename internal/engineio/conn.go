@@ -183,7 +183,8 @@ func (sub *Subscriber) SendMessage(ctx context.Context, m Message) error {
 		}
 		c.syncLocked()
 		if c.q.bytes < c.srv.cfg.MaxQueue/2 {
-			c.pushLocked(m.Frames(sub.form, nil))
+			c.q.push(m.Frames(sub.form, c.deflateLocked()))
+			c.touchLocked()
 			sub.lastTag = m.Tag()
 			c.unlock()
 			return nil
@@ -203,11 +204,20 @@ func (sub *Subscriber) SendMessage(ctx context.Context, m Message) error {
 
 // pushLocked queues frames that are for this conn alone.
 func (c *Conn) pushLocked(frames []byte) {
-	if c.ws != nil && c.ws.deflate {
-		frames = c.srv.deflate.frames(frames)
+	if deflate := c.deflateLocked(); deflate != nil {
+		frames = deflate(frames)
 	}
 	c.q.push(frames)
 	c.touchLocked()
+}
+
+// deflateLocked returns what compresses frames for the conn, nil when nothing
+// does.
+func (c *Conn) deflateLocked() func([]byte) []byte {
+	if c.ws != nil && c.ws.deflate {
+		return c.srv.deflate.frames
+	}
+	return nil
 }
 
 // touchLocked lets the lane flush the queue.

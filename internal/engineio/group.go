@@ -50,6 +50,9 @@ func (g *Group) Len() int { return int(g.n.Load()) }
 // broadcast before when 4 MiB of that are pending. It must not be called from
 // Handler.Lagging.
 func (g *Group) Broadcast(m Message) int {
+	for full := g.full(); full != nil; full = g.full() {
+		full.await() // without g.mu: the lane's owner may need it
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	total := 0
@@ -59,6 +62,18 @@ func (g *Group) Broadcast(m Message) int {
 		}
 	}
 	return total
+}
+
+// full returns a shard that has no room.
+func (g *Group) full() *shard {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, sh := range g.shards {
+		if sh != nil && sh.isFull() {
+			return sh
+		}
+	}
+	return nil
 }
 
 // Add makes sub receive what is broadcast from now on. It reports false, and
@@ -216,12 +231,28 @@ func newShard(g *Group, l *lane) *shard {
 	return sh
 }
 
+func (sh *shard) isFull() bool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.fullLocked()
+}
+
+func (sh *shard) fullLocked() bool {
+	return sh.count > 0 && sh.bytes > maxPending && !sh.lane.stopped()
+}
+
+// await waits until the shard has room.
+func (sh *shard) await() {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for sh.fullLocked() {
+		sh.room.Wait()
+	}
+}
+
 // append logs m for the members and returns how many there are.
 func (sh *shard) append(m Message) int {
 	sh.mu.Lock()
-	for sh.count > 0 && sh.bytes > maxPending && !sh.lane.stopped() {
-		sh.room.Wait()
-	}
 	n := sh.count
 	if n == 0 {
 		sh.mu.Unlock()

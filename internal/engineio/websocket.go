@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"runtime/debug"
 	"strings"
 	"sync/atomic"
@@ -252,8 +251,6 @@ func closeReason(err error) string {
 	}
 	return ReasonTransportError
 }
-
-func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
 // onText handles one text message.
 func (ws *wsConn) onText(data []byte) {

@@ -1,7 +1,12 @@
 package engineio
 
 import (
+	"errors"
+	"io"
+	"net"
+	"os"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -30,10 +35,7 @@ func (c *Conn) syncLocked() {
 			return 0
 		})
 	}
-	var deflate func([]byte) []byte
-	if c.ws != nil && c.ws.deflate {
-		deflate = c.srv.deflate.frames
-	}
+	deflate := c.deflateLocked()
 	sent := 0
 	for _, d := range all {
 		frames := d.msg.Frames(d.sub.form, deflate)
@@ -112,7 +114,7 @@ func (c *Conn) writeLocked(p []byte) (kept bool) {
 	n, err := c.ws.fd.write(p)
 	c.srv.stats.writes.Add(1)
 	if err != nil {
-		c.failLocked(ReasonTransportError)
+		c.failLocked(writeReason(err))
 		return false
 	}
 	if n == len(p) {
@@ -142,7 +144,7 @@ func (c *Conn) flushLocked() {
 			n, err := c.ws.fd.write(p)
 			c.srv.stats.writes.Add(1)
 			if err != nil {
-				c.failLocked(ReasonTransportError)
+				c.failLocked(writeReason(err))
 				return
 			}
 			c.q.consume(n)
@@ -188,11 +190,7 @@ func (c *Conn) drain(ws *wsConn) {
 		}
 	}
 	if err != nil {
-		reason := ReasonTransportError
-		if isTimeout(err) {
-			reason = ReasonSlow
-		}
-		c.drop(reason)
+		c.drop(writeReason(err))
 	}
 }
 
@@ -224,4 +222,15 @@ func (c *Conn) wrote(n int) {
 	if c.q.bytes < c.srv.cfg.MaxQueue/2 {
 		c.wakeSendersLocked()
 	}
+}
+
+// writeReason says why a conn ends whose write failed.
+func writeReason(err error) string {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return ReasonSlow
+	case errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET), errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe):
+		return ReasonTransportClose // the peer is gone
+	}
+	return ReasonTransportError
 }

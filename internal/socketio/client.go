@@ -23,7 +23,7 @@ type client struct {
 	mu      sync.Mutex
 	sockets []*Socket // those that connect or are connected
 	closed  bool
-	timer   *time.Timer // ends a connection without sockets; nil when one joined
+	timer   *time.Timer // ends a connection without sockets; nil while it has one that joined
 }
 
 func newClient(s *Server, conn *engineio.Conn) *client {
@@ -148,7 +148,7 @@ func (c *client) connect(p *Packet) {
 	if auth == nil {
 		auth = json.RawMessage("{}")
 	}
-	s := newSocket(c, ns)
+	s := newSocket(c, ns, task{kind: taskConnect, auth: auth})
 	c.mu.Lock()
 	limit := c.srv.cfg.Limits.Namespaces
 	full := limit > 0 && len(c.sockets) >= limit
@@ -162,7 +162,7 @@ func (c *client) connect(p *Packet) {
 	case full:
 		c.refuse(p.Namespace, &ConnectError{Message: "Too many namespaces"})
 	default:
-		s.push(task{auth: auth, kind: taskConnect})
+		s.start()
 	}
 }
 
@@ -195,6 +195,10 @@ func (c *client) remove(s *Socket) {
 	defer c.mu.Unlock()
 	if i := slices.Index(c.sockets, s); i >= 0 {
 		c.sockets = slices.Delete(c.sockets, i, i+1)
+	}
+	if len(c.sockets) == 0 && c.timer == nil && !c.closed {
+		c.sockets = nil
+		c.timer = time.AfterFunc(c.srv.cfg.ConnectTimeout, c.connectTimeout)
 	}
 }
 

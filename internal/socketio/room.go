@@ -26,6 +26,9 @@ func (r *Room) group() *engineio.Group {
 // Add lets a socket receive what is broadcast from now on. A socket that is
 // there already, or not connected, changes nothing.
 func (r *Room) Add(s *Socket) {
+	if !s.isConnected() {
+		return
+	}
 	srv := r.srv
 	srv.roomsMu.Lock()
 	defer srv.roomsMu.Unlock()

@@ -69,8 +69,8 @@ type task struct {
 	tag   uint64
 }
 
-func newSocket(c *client, ns *namespace) *Socket {
-	s := &Socket{client: c, ns: ns, id: c.srv.cfg.NewID()}
+func newSocket(c *client, ns *namespace, first task) *Socket {
+	s := &Socket{client: c, ns: ns, id: c.srv.cfg.NewID(), tasks: []task{first}}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.sub = c.conn.Subscribe(ns.form(false), s)
 	return s
@@ -198,6 +198,17 @@ func (s *Socket) push(t task) {
 	start := !s.running
 	s.running = true
 	s.wakeLocked(t.kind == taskEnd)
+	s.mu.Unlock()
+	if start {
+		s.client.srv.goroutine(s.work)
+	}
+}
+
+// start begins to work on the first task.
+func (s *Socket) start() {
+	s.mu.Lock()
+	start := !s.running
+	s.running = true
 	s.mu.Unlock()
 	if start {
 		s.client.srv.goroutine(s.work)
