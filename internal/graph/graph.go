@@ -38,6 +38,8 @@ type Graph struct {
 	// gens counts how often a list was rebalanced; absent means never. A key
 	// from another generation says nothing about the present order.
 	gens map[listKey]uint32
+
+	longKey int // bytes of an order key past which its list is rebalanced
 }
 
 // node is one live node.
@@ -135,6 +137,8 @@ func New(bp *Blueprint) *Graph {
 		gone:  map[linkKey]uint64{},
 		tombs: map[ID]tomb{},
 		gens:  map[listKey]uint32{},
+
+		longKey: maxKey,
 	}
 }
 

@@ -95,7 +95,7 @@ func (l lane) keyAt(index int, self *slot, do func(changeBody)) string {
 		return low, high
 	}
 	key := keyBetween(ends())
-	if len(key) > maxKey {
+	if len(key) > l.g.longKey {
 		do(l.rebalance(gap))
 		key = keyBetween(ends())
 	}
@@ -119,7 +119,7 @@ func (l lane) rebalance(gap int) *rekeying {
 		for _, key := range keys {
 			longest = max(longest, len(key))
 		}
-		if longest > goodKey && to-from < l.list.len() {
+		if longest > l.g.longKey*3/8 && to-from < l.list.len() {
 			continue
 		}
 		c := &rekeying{Type: l.id.Type, Parent: l.id.Parent, Gen: l.g.gens[l.id], Items: make([]rekey, to-from)}
@@ -132,18 +132,24 @@ func (l lane) rebalance(gap int) *rekeying {
 }
 
 // keyFor makes the key that brings a member back to a former place of this
-// list: the former key while it still says the same place and is free, else
-// one beside a former neighbour, else one where the key would sort.
+// list: the former key while it still says the same place, or one right before
+// it when another has taken it; else, after new keys were made, one beside a
+// former neighbour.
 func (l lane) keyFor(p place, self *slot, do func(changeBody)) string {
-	if p.Gen == l.g.gens[l.id] && validKey(p.Key) {
-		if self != nil && self.key == p.Key {
-			return p.Key
-		}
-		if _, taken := l.list.rank(p.Key); !taken {
-			return p.Key
-		}
+	if p.Gen != l.g.gens[l.id] || !validKey(p.Key) {
+		return l.keyAt(l.indexFor(p, self), self, do)
 	}
-	return l.keyAt(l.indexFor(p, self), self, do)
+	if self != nil && self.key == p.Key {
+		return p.Key
+	}
+	rank, taken := l.list.rank(p.Key)
+	if !taken {
+		return p.Key
+	}
+	if self != nil && self.key < p.Key {
+		rank--
+	}
+	return l.keyAt(rank, self, do)
 }
 
 // indexFor is the index, in the list without self, that a former place means

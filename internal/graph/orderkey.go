@@ -9,10 +9,9 @@ import "strings"
 const (
 	keyDigits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	keyFirst  = "a0"
-	// maxKey is the length in bytes past which a list is rebalanced.
+	// maxKey is the length in bytes past which a list is rebalanced, down to
+	// three eighths of it.
 	maxKey = 64
-	// goodKey is the length that rebalancing brings keys down to.
-	goodKey = 24
 )
 
 var keySmallest = "A" + strings.Repeat("0", 26)

@@ -186,8 +186,10 @@ func (p *planner) deleteBelow(n *node, by uint64) {
 func (g *Graph) imageOf(n *node) image {
 	im := image{
 		Type: n.typ.ID, Name: n.name, NamedBy: n.namedBy, By: n.born,
-		Place:  g.placeOf(n),
-		Values: slices.Clone(n.values),
+		Place: g.placeOf(n),
+	}
+	if len(n.values) > 0 {
+		im.Values = slices.Clone(n.values)
 	}
 	for _, out := range n.out {
 		for _, s := range out.list.all() {

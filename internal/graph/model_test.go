@@ -1,0 +1,511 @@
+package graph
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/graphroom/graphroom/internal/fault"
+)
+
+// soakSteps is the environment variable that says how many steps TestSoak
+// runs; soakSeed repeats a run.
+const (
+	soakSteps = "GRAPHROOM_SOAK_STEPS"
+	soakSeed  = "GRAPHROOM_SOAK_SEED"
+)
+
+// dice is where the model test takes its choices from: 0 to n-1.
+type dice func(n int) int
+
+// tester is what testing.T and rapid.T have in common.
+type tester interface {
+	Helper()
+	Log(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+// modelActors is the number of actors of the model test.
+const modelActors = 8
+
+// deed is an entry of the history that the model test keeps, a small form of
+// the one that the session keeps.
+type deed struct {
+	actor   int
+	changes []Change
+	twins   []twinChange
+
+	undone     bool
+	undoneBy   int
+	bySession  bool
+	undoneAt   int
+	back       []Change // the undo's
+	backTwins  []twinChange
+	cannotRedo bool
+}
+
+// model runs the graph, its twin and a client side by side.
+type model struct {
+	t      tester
+	roll   dice
+	g      *Graph
+	w      *twin
+	c      *client
+	seq    uint64
+	nextID int
+	clock  int
+	deeds  []*deed
+	used   map[ID]int // how often an id was given to a new node, by create
+	log    []string
+	tally  map[string]int
+}
+
+func newModel(t tester, roll dice) *model {
+	g := New(testBlueprint())
+	m := &model{t: t, roll: roll, g: g, w: newTwin(g.bp), c: newClient(), used: map[ID]int{}, tally: map[string]int{}}
+	if roll(3) == 0 {
+		g.longKey = 2 // rebalance all the time
+	}
+	return m
+}
+
+func (m *model) fatalf(format string, args ...any) {
+	m.t.Helper()
+	from := max(0, len(m.log)-15)
+	for _, line := range m.log[from:] {
+		m.t.Log(line)
+	}
+	m.t.Fatalf(format, args...)
+}
+
+// step does one random thing and checks everything.
+func (m *model) step() {
+	switch d := m.roll(20); {
+	case d < 13:
+		m.command(m.random(true))
+	case d < 18:
+		m.undo(m.roll(modelActors), m.roll(2) == 0, m.roll(4) == 0)
+	default:
+		m.redo(m.roll(modelActors), m.roll(2) == 0, m.roll(4) == 0)
+	}
+	m.check()
+}
+
+func (m *model) newID() ID {
+	m.nextID++
+	return testID(m.nextID)
+}
+
+// command plans one command on both sides and applies it.
+func (m *model) command(cmd Command) {
+	text, _ := json.Marshal(cmd)
+	m.log = append(m.log, fmt.Sprintf("%d %s %s", m.seq, cmd.Type(), text))
+	before := state(m.g)
+	first := m.nextID
+	planned, err := m.g.Plan(cmd, Env{Writer: m.seq + 1, NewID: m.newID})
+	if after := state(m.g); after != before {
+		m.fatalf("Plan changed the graph") // SPEC G-2
+	}
+	m.nextID = first
+	twins, code := m.w.run(cmd, m.seq+1, m.newID)
+	if err != nil || code != "" {
+		m.nextID = first
+		if got := fault.From(err); got == nil || got.Code != code {
+			m.fatalf("refused with %v, the twin says %q", err, code)
+		}
+		m.tally[string(code)]++
+		return
+	}
+	m.apply(planned.Changes, before)
+	if len(planned.Changes) == 0 {
+		return
+	}
+	actor := m.roll(modelActors)
+	m.deeds = slices.DeleteFunc(m.deeds, func(d *deed) bool { return d.undone && (d.undoneBy == actor || d.bySession) })
+	m.deeds = append(m.deeds, &deed{actor: actor, changes: planned.Changes, twins: twins})
+	if len(m.deeds) > 60 {
+		m.deeds = m.deeds[20:]
+	}
+}
+
+// apply applies changes to the graph through their journal form, after taking
+// them back once, and shows the client their events.
+func (m *model) apply(changes []Change, before string) {
+	m.g.Apply(changes, 0)
+	after := state(m.g)
+	m.g.Revert(changes)
+	if state(m.g) != before {
+		m.fatalf("Revert is not exact: %s", changes)
+	}
+	stored, err := json.Marshal(changes)
+	if err != nil {
+		m.fatalf("changes cannot be written: %v", err)
+	}
+	var read []Change
+	if err := json.Unmarshal(stored, &read); err != nil {
+		m.fatalf("changes cannot be read: %v", err)
+	}
+	if len(read) != len(changes) || !slices.EqualFunc(changes, read, Change.Equal) {
+		m.fatalf("changes are others after the journal: %s", stored)
+	}
+	m.seq += uint64(len(changes)) + 1
+	m.g.Apply(read, m.seq)
+	if state(m.g) != after {
+		m.fatalf("Apply after Revert gives another graph")
+	}
+	for _, c := range changes {
+		m.tally[fmt.Sprintf("%T", c.body)]++
+		if b, ok := c.body.(*birth); ok && b.Grave == nil {
+			if m.used[b.ID]++; m.used[b.ID] > 1 {
+				m.fatalf("id %s was given out twice", b.ID)
+			}
+		}
+		for _, e := range c.Events() {
+			if err := m.c.apply(e); err != nil {
+				m.fatalf("the client cannot apply %s of %s: %v", e.Name, c, err)
+			}
+		}
+	}
+}
+
+// invert takes changes back on both sides and compares what became of it.
+func (m *model) invert(changes []Change, twins []twinChange, force bool) ([]Change, []twinChange) {
+	before := state(m.g)
+	inv := m.g.Invert(changes, force)
+	if state(m.g) != before {
+		m.fatalf("Invert changed the graph")
+	}
+	done, applied, skipped := m.w.undo(twins, force, inv.Changes, len(m.g.gens) == 0)
+	if m.w.err != nil {
+		m.fatalf("the twin says: %v\n%s", m.w.err, inv.Changes)
+	}
+	if !slices.Equal(inv.Applied, applied) || !slices.Equal(inv.Skipped, skipped) {
+		m.fatalf("applied %+v\nskipped %+v\nthe twin applied %+v\nthe twin skipped %+v", inv.Applied, inv.Skipped, applied, skipped)
+	}
+	for _, o := range skipped {
+		m.tally[o.Reason]++
+	}
+	m.apply(inv.Changes, before)
+	return inv.Changes, done
+}
+
+func (m *model) undo(actor int, session, force bool) bool {
+	for i := len(m.deeds) - 1; i >= 0; i-- {
+		d := m.deeds[i]
+		if d.undone || !session && d.actor != actor {
+			continue
+		}
+		m.log = append(m.log, fmt.Sprintf("%d undo actor %d session %v force %v: %s", m.seq, actor, session, force, d.changes))
+		d.back, d.backTwins = m.invert(d.changes, d.twins, force)
+		if len(d.back) == 0 {
+			m.deeds = slices.Delete(m.deeds, i, i+1)
+			continue
+		}
+		m.clock++
+		d.undone, d.undoneBy, d.bySession, d.undoneAt = true, actor, session, m.clock
+		return true
+	}
+	return false
+}
+
+func (m *model) redo(actor int, session, force bool) bool {
+	for {
+		best := -1
+		for i, d := range m.deeds {
+			fits := d.undone && (session && d.bySession || !session && !d.bySession && d.undoneBy == actor)
+			if fits && (best < 0 || d.undoneAt > m.deeds[best].undoneAt) {
+				best = i
+			}
+		}
+		if best < 0 {
+			return false
+		}
+		d := m.deeds[best]
+		m.log = append(m.log, fmt.Sprintf("%d redo actor %d session %v force %v: %s", m.seq, actor, session, force, d.back))
+		d.changes, d.twins = m.invert(d.back, d.backTwins, force)
+		m.deeds = slices.Delete(m.deeds, best, best+1)
+		if len(d.changes) == 0 {
+			continue
+		}
+		d.undone = false
+		m.deeds = append(m.deeds, d)
+		return true
+	}
+}
+
+// check compares everything that can be compared.
+func (m *model) check() {
+	if err := m.g.Check(); err != nil {
+		m.fatalf("%v", err)
+	}
+	got := string(m.g.AppendJSON(nil, "p"))
+	if want := m.w.dump(); got != want {
+		m.fatalf("the twin is another graph\ngraph %s\ntwin  %s", got, want)
+	}
+	if err := m.w.writers(m.g); err != nil {
+		m.fatalf("%v", err)
+	}
+	if want := m.c.dump("p", m.g.bp.ID()); got != want {
+		m.fatalf("the client has another graph\ngraph  %s\nclient %s", got, want)
+	}
+	encoded := m.g.Encode()
+	decoded, err := DecodeGraph(m.g.bp, encoded)
+	if err != nil {
+		m.fatalf("%v", err)
+	}
+	if string(decoded.Encode()) != string(encoded) {
+		m.fatalf("a snapshot is another graph")
+	}
+	if m.roll(20) == 0 { // go on with the copy, as after a restart
+		decoded.longKey = m.g.longKey
+		m.g = decoded
+	}
+	imported, err := Import(m.g.bp, []byte(got))
+	if err != nil {
+		m.fatalf("%v", err)
+	}
+	if string(imported.AppendJSON(nil, "p")) != got {
+		m.fatalf("an import is another graph")
+	}
+}
+
+// random makes a command; most of them can succeed.
+func (m *model) random(batch bool) Command {
+	kinds := 19
+	if batch {
+		kinds = 21
+	}
+	switch m.roll(kinds) - 4 {
+	case -4, -3, -2, -1, 0, 1, 2, 3:
+		return m.randomCreate()
+	case 4:
+		id := m.anyNode()
+		for range 3 { // rather a small subtree
+			if other := m.anyNode(); m.w.height(other) < m.w.height(id) {
+				id = other
+			}
+		}
+		return DeleteNode{id}
+	case 5, 6:
+		return MoveNode{NodeID: m.anyNode(), ParentID: m.anyParent(), At: m.anyAt()}
+	case 7:
+		return LinkNode{LinkType: ChildLink, ParentID: m.anyNode(), ChildID: m.anyNode(), Move: m.roll(2) == 0, At: m.anyAt()}
+	case 8, 9:
+		return m.randomLink()
+	case 10:
+		return m.randomUnlink()
+	case 11, 12:
+		return m.randomSet()
+	case 13, 14:
+		if m.roll(3) == 0 && m.g.Len() < 60 {
+			c := DuplicateNode{NodeID: m.anyNode(), At: m.anyAt()}
+			if m.roll(2) == 0 {
+				c.ParentID = ptr(m.anyParent())
+			}
+			return c
+		}
+		return DeleteProperty{m.anyNode(), m.anyProp()}
+	default:
+		b := Batch{Commands: make([]Command, 1+m.roll(4))}
+		for i := range b.Commands {
+			b.Commands[i] = m.random(false)
+		}
+		if m.roll(2) == 0 { // a selection moves
+			move := MoveNode{ParentID: m.anyParent(), At: m.anyAt()}
+			for i := range b.Commands {
+				move.NodeID = m.anyNode()
+				b.Commands[i] = move
+			}
+		}
+		return b
+	}
+}
+
+func (m *model) randomCreate() Command {
+	c := CreateNode{ParentID: m.anyParent(), At: m.anyAt()}
+	c.BlueprintTypeID = [...]string{"folder", "item", "item", "item", "note", "none"}[m.roll(5+m.roll(2))]
+	if m.roll(12) == 0 {
+		c.NodeID = m.anyNode()
+	}
+	if m.roll(3) == 0 {
+		c.Name = ptr("n<" + strconv.Itoa(m.roll(5)))
+	}
+	if m.roll(3) == 0 {
+		c.Properties = []PropertyValue{{"count", raw(strconv.Itoa(m.roll(3)))}}
+	}
+	return c
+}
+
+func (m *model) randomLink() Command {
+	c := LinkNode{ParentID: m.anyNode(), ChildID: m.anyNode()}
+	c.LinkType = [...]string{"wire", "wire", "owner", "pair", "see", "none"}[m.roll(5+m.roll(2))]
+	if c.LinkType == "wire" || m.roll(5) == 0 {
+		c.At = m.anyAt()
+	}
+	return c
+}
+
+// randomUnlink mostly takes a link that is there.
+func (m *model) randomUnlink() Command {
+	links := m.g.sortedLinks()
+	if len(links) > 0 && m.roll(4) > 0 {
+		k := links[m.roll(len(links))].id()
+		return UnlinkNode{k.Type, k.Parent, k.Child}
+	}
+	id := m.anyNode()
+	if n := m.g.nodes[id]; n != nil && n.parent != nil && m.roll(3) > 0 {
+		return UnlinkNode{ChildLink, n.parent.id, id}
+	}
+	return UnlinkNode{"see", id, m.anyNode()}
+}
+
+func (m *model) randomSet() Command {
+	if m.roll(4) == 0 {
+		return SetProperties{m.anyNode(), []PropertyValue{{"count", m.anyValue("count")}, {"text", m.anyValue("text")}}}
+	}
+	prop := m.anyProp()
+	return UpdateProperty{NodeID: m.anyNode(), PropertyID: prop, Value: m.anyValue(prop)}
+}
+
+func (m *model) anyProp() string {
+	return [...]string{NameProperty, "title", "count", "text", "ref", "data", "none"}[m.roll(6+m.roll(2))]
+}
+
+func (m *model) anyValue(prop string) json.RawMessage {
+	if m.roll(12) == 0 {
+		return raw("[null]")
+	}
+	switch prop {
+	case "count":
+		return raw(strconv.Itoa(m.roll(3)))
+	case "ref":
+		return appendString(nil, m.anyNode().String())
+	case "data":
+		return raw(`{"b": [1.0, "<"], "a": ` + strconv.Itoa(m.roll(3)) + `}`)
+	default:
+		return raw(`"v<` + strconv.Itoa(m.roll(3)) + `"`)
+	}
+}
+
+// anyNode is mostly a live node, sometimes one that is dead or never was.
+func (m *model) anyNode() ID {
+	live := m.w.preorder(ID{})[1:]
+	if len(live) > 0 && m.roll(20) > 0 {
+		return live[m.roll(len(live))]
+	}
+	if m.nextID == 0 || m.roll(4) == 0 {
+		return testID(1_000_000 + m.roll(5))
+	}
+	return testID(1 + m.roll(m.nextID))
+}
+
+func (m *model) anyParent() ID {
+	if m.roll(5) == 0 {
+		return ID{}
+	}
+	return m.anyNode()
+}
+
+func (m *model) anyAt() At {
+	switch m.roll(6) {
+	case 0, 1:
+		return At{Index: ptr(m.roll(4))}
+	case 2:
+		return At{Before: m.anyNode()}
+	case 3:
+		return At{After: m.anyNode()}
+	default:
+		return At{}
+	}
+}
+
+// TestModel runs random commands of several actors with undo and redo in both
+// scopes, guarded and forced, against the twin and a client. A failure shrinks
+// and prints its seed.
+func TestModel(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		choice := rapid.IntRange(0, 1<<30)
+		m := newModel(rt, func(n int) int { return choice.Draw(rt, "dice") % n })
+		for range rapid.IntRange(1, 60).Draw(rt, "steps") {
+			m.step()
+		}
+	})
+}
+
+// TestSoak is TestModel without shrinking, and so much faster: as many steps
+// as GRAPHROOM_SOAK_STEPS says, a few thousand without it.
+func TestSoak(t *testing.T) {
+	steps, seed := 4000, rand.Uint64()
+	if s := os.Getenv(soakSteps); s != "" {
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		steps = n
+	}
+	if s := os.Getenv(soakSeed); s != "" {
+		n, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seed = n
+	}
+	t.Logf("%d steps, %s=%d", steps, soakSeed, seed)
+	const round = 500
+	tally := map[string]int{}
+	for i := 0; i*round < steps; i++ {
+		random := rand.New(rand.NewPCG(seed, uint64(i)))
+		m := newModel(t, random.IntN)
+		for range min(round, steps-i*round) {
+			m.step()
+			tally["nodes"] += m.g.Len()
+			tally["links"] += len(m.g.links)
+		}
+		for what, n := range m.tally {
+			tally[what] += n
+		}
+	}
+	t.Logf("%v", tally)
+}
+
+// TestUndoEverything: undoing all and redoing all in session scope is the
+// identity, byte for byte. SPEC G-45
+func TestUndoEverything(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		choice := rapid.IntRange(0, 1<<30)
+		m := newModel(rt, func(n int) int { return choice.Draw(rt, "dice") % n })
+		var shots []string
+		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
+			m.command(m.random(true))
+			shots = append(shots, string(m.g.AppendJSON(nil, "p")))
+		}
+		after := string(m.g.AppendJSON(nil, "p"))
+		deeds := len(m.deeds)
+		for i := range deeds {
+			if !m.undo(0, true, false) {
+				rt.Fatalf("undo %d of %d found nothing", i, deeds)
+			}
+			if !slices.Contains(shots, string(m.g.AppendJSON(nil, "p"))) && i < deeds-1 {
+				rt.Fatalf("undo %d gives a graph that never was", i)
+			}
+		}
+		if m.g.Len() != 0 || len(m.g.links) != 0 {
+			rt.Fatalf("undoing everything leaves %s", m.g.AppendJSON(nil, "p"))
+		}
+		for range deeds {
+			if !m.redo(0, true, false) {
+				rt.Fatal("redo found nothing")
+			}
+		}
+		m.check()
+		if got := string(m.g.AppendJSON(nil, "p")); got != after {
+			rt.Fatalf("redoing everything is another graph\nbefore %s\nafter  %s", after, got)
+		}
+	})
+}
