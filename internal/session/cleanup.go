@@ -49,7 +49,10 @@ func (m *Manager) cleanOne(ctx context.Context, id string, idle time.Duration) (
 	if fault.Is(err, fault.InvalidSession) { // deleted since it was listed
 		return false, nil
 	}
-	return removed, err
+	if err != nil {
+		return false, err
+	}
+	return removed, nil
 }
 
 func (l *live) disposable(before time.Time) bool {
