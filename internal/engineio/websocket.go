@@ -128,6 +128,7 @@ type wsConn struct {
 	closed  atomic.Bool
 	probed  bool  // guarded by Conn.mu: the probe was answered
 	said    bool  // guarded by Conn.mu: a close frame is queued
+	heard   bool  // guarded by Conn.mu: the peer's close frame was read
 	reason  error // why reading ended; the reader's
 }
 
@@ -216,11 +217,16 @@ func (ws *wsConn) read() {
 		return
 	}
 	open := c.state == stateOpen
+	var closed *gws.CloseError
+	ws.heard = errors.As(ws.reason, &closed)
 	c.unlock()
 	if open {
 		// gws has queued a close frame where there is one to send.
 		c.Close(closeReason(ws.reason))
 	}
+	c.mu.Lock()
+	c.touchLocked() // when all is written already, the lane ends it now
+	c.unlock()
 	// An orderly close ends when the peer closes too, or when its time is over.
 	_, _ = io.Copy(io.Discard, ws.Conn)
 	c.mu.Lock()

@@ -160,7 +160,11 @@ func (c *Conn) flushLocked() {
 // drainedLocked is called when everything queued was written.
 func (c *Conn) drainedLocked() {
 	c.wakeSendersLocked()
-	if c.state == stateClosing && c.ws != nil {
+	switch {
+	case c.state != stateClosing || c.ws == nil:
+	case c.ws.heard:
+		c.lateLocked().hangUp[0] = c.ws
+	default:
 		c.lateLocked().finish = c.ws
 	}
 }
