@@ -47,10 +47,10 @@ func (s *Store) putBlob(k blobKind, id string, old blobHeader, number uint64, ex
 	// What a crash left of this generation.
 	must(b.DeleteRange(chunkKey(k.chunk, id, h.gen, 0), idEnd(k.chunk, id), nil))
 	for index := uint32(0); len(data) > 0; index++ {
-		n := min(len(data), chunkBytes)
+		n := min(len(data), s.opts.chunkBytes)
 		must(b.Set(chunkKey(k.chunk, id, h.gen, index), data[:n], nil))
 		data = data[n:]
-		if b.Len() >= blobBatch && len(data) > 0 {
+		if b.Len() >= s.opts.blobBatch && len(data) > 0 {
 			if err := s.commit(b, false); err != nil {
 				return err
 			}
@@ -86,6 +86,10 @@ func (s *Store) header(r pdb.Reader, k blobKind, id string) (blobHeader, error) 
 func (s *Store) blob(ctx context.Context, k blobKind, id string) (h blobHeader, data []byte, err error) {
 	view := s.db.NewSnapshot()
 	defer func() { err = errors.Join(err, view.Close()) }()
+	return s.blobIn(ctx, view, k, id)
+}
+
+func (s *Store) blobIn(ctx context.Context, view pdb.Reader, k blobKind, id string) (h blobHeader, data []byte, err error) {
 	h, err = s.header(view, k, id)
 	if err != nil || h.gen == 0 {
 		return h, nil, err
@@ -107,7 +111,7 @@ func (s *Store) chunks(ctx context.Context, r pdb.Reader, k blobKind, id string,
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
 	// A damaged size must not make us ask for the memory: it grows with what is there.
-	data = make([]byte, 0, min(h.size, blobBatch))
+	data = make([]byte, 0, min(h.size, 1<<20))
 	for ok := it.First(); ok; ok = it.Next() {
 		v, err := it.ValueAndErr()
 		if err != nil {

@@ -68,6 +68,13 @@ func (w *watchdog) begin(kind int, cause error) bool {
 	return true
 }
 
+// running reports whether that kind of trouble lasts.
+func (w *watchdog) running(kind int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.timers[kind] != nil
+}
+
 // end stops the clock for one kind of trouble.
 func (w *watchdog) end(kind int) {
 	w.mu.Lock()

@@ -23,7 +23,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	s := newStore(opts.withDefaults())
 	result := make(chan error, 1)
 	// Pebble may park the goroutine that opens it (see logger.Fatalf).
-	go func() { result <- s.open() }()
+	go func() { result <- s.openSafely() }()
 	select {
 	case err := <-result:
 		if err != nil {
@@ -31,7 +31,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		}
 		s.start()
 		return s, nil
-	case <-s.failed:
+	case <-s.failed: // the goroutine may be parked, or return yet
 		return nil, fault.Wrap(s.failure, fault.Unavailable, "cannot open the data directory %s", opts.Dir)
 	case <-ctx.Done():
 		go func() {
@@ -42,6 +42,25 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		}()
 		return nil, fault.Wrap(ctx.Err(), fault.Unavailable, "opening the data directory %s took too long", opts.Dir)
 	}
+}
+
+// openSafely is open with Pebble's panics as errors; Pebble has cleaned up by
+// then.
+func (s *Store) openSafely() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fault.Wrap(fmt.Errorf("panic: %v", p), fault.Unavailable, "cannot open the data directory %s", s.opts.Dir)
+			_ = s.dir.release()
+		}
+	}()
+	if err := s.open(); err != nil {
+		return err
+	}
+	s.opened.Store(true)
+	if err := s.Err(); err != nil {
+		return fault.Wrap(err, fault.Unavailable, "cannot open the data directory %s", s.opts.Dir)
+	}
+	return nil
 }
 
 func (s *Store) open() (err error) {
@@ -65,7 +84,7 @@ func (s *Store) open() (err error) {
 
 func (s *Store) pebbleOptions(cache *pdb.Cache) *pdb.Options {
 	o := &pdb.Options{
-		FS:                          s.opts.FS,
+		FS:                          guard{s.opts.FS, s},
 		Cache:                       cache,
 		Lock:                        s.dir.lock,
 		Logger:                      logger{s},

@@ -80,6 +80,9 @@ type Options struct {
 	// Logger receives Pebble's notices at debug level and trouble at warn and
 	// error; nil discards them.
 	Logger *slog.Logger
+
+	// chunkBytes and blobBatch are the sizes of a blob's pieces; see blob.go.
+	chunkBytes, blobBatch int
 }
 
 // withDefaults returns o with every zero value filled in and every bound kept.
@@ -97,7 +100,7 @@ func (o Options) withDefaults() Options {
 	if o.MemTableBytes <= 0 {
 		o.MemTableBytes = DefaultMemTableBytes
 	}
-	o.MemTableBytes = min(max(o.MemTableBytes, 256<<10), 1<<30)
+	o.MemTableBytes = min(max(o.MemTableBytes, 64<<10), 1<<30)
 	if o.MaxOpenFiles <= 0 {
 		o.MaxOpenFiles = DefaultMaxOpenFiles
 	}
@@ -106,6 +109,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.StallTimeout <= 0 {
 		o.StallTimeout = DefaultStallTimeout
+	}
+	if o.chunkBytes <= 0 {
+		o.chunkBytes, o.blobBatch = chunkBytes, blobBatch
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -152,7 +152,7 @@ func (p *projects) Delete(ctx context.Context, id string) error {
 	lock := p.writer(id)
 	lock.Lock()
 	defer lock.Unlock()
-	exists, err := s.has(nameKey(kindProject, id))
+	exists, err := s.has(s.db, nameKey(kindProject, id))
 	if err != nil {
 		return s.readFailed("project", id, 0, err)
 	}

@@ -83,7 +83,7 @@ func (s *Store) find(t *session) (exists bool, err error) {
 	if t.loaded {
 		return t.exists, nil
 	}
-	exists, err = s.has(nameKey(kindMeta, t.id))
+	exists, err = s.has(s.db, nameKey(kindMeta, t.id))
 	if err != nil {
 		return false, s.readFailed("meta", t.id, 0, err)
 	}
@@ -105,8 +105,8 @@ func (t *session) setExists(exists bool) {
 	t.exists = exists
 }
 
-func (s *Store) has(key []byte) (bool, error) {
-	_, closer, err := s.db.Get(key)
+func (s *Store) has(r pdb.Reader, key []byte) (bool, error) {
+	_, closer, err := r.Get(key)
 	if errors.Is(err, pdb.ErrNotFound) {
 		return false, nil
 	}

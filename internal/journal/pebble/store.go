@@ -28,6 +28,7 @@ type Store struct {
 	watch   watchdog
 	wakers  journal.Wakers
 
+	opened   atomic.Bool // the database is open: its trouble is the store's
 	failOnce sync.Once
 	failed   chan struct{}
 	failure  error // set before failed is closed

@@ -1,0 +1,182 @@
+package pebble
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// guard is the file system that Pebble sees. On it, two kinds of errors fail
+// the store at once:
+//
+// A failed sync, whoever asked for it. The kernel may have dropped what it
+// could not write, and a second sync would say that all is well; so there is
+// no second one.
+//
+// Any error of the write-ahead log, and a directory that does not sync. Pebble
+// panics on these with locks released that its defers release again, which
+// ends the process in the middle of other people's requests. So such an error
+// never reaches Pebble: the goroutine that met it is parked for good, as in
+// logger.Fatalf. While the store opens they are passed on instead: nobody
+// waits yet, and Open can tell its caller.
+//
+// It also makes a new manifest's name durable with its content. Pebble leaves
+// that to the sync after the next step, which points to the manifest: on a file
+// system that does not keep the order of names, a crash between the two could
+// leave a pointer to nothing.
+//
+// And it slows Pebble's background work down where that fails, which Pebble
+// repeats at once and for ever, and ends it when the store has failed.
+type guard struct {
+	vfs.FS
+	store *Store
+}
+
+const (
+	walSuffix      = ".log"
+	manifestPrefix = "MANIFEST-"
+	// retryPause is how long failing background work waits before it is tried
+	// again.
+	retryPause = 200 * time.Millisecond
+)
+
+// Unwrap implements vfs.FS.
+func (g guard) Unwrap() vfs.FS { return g.FS }
+
+// Create implements vfs.FS.
+func (g guard) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	g.pace()
+	f, err := g.FS.Create(name, category)
+	return g.wrap(name, f, err)
+}
+
+// pace parks the goroutine when the store has failed, and holds it up while
+// background work fails. No lock of Pebble's is held while a file is made.
+func (g guard) pace() {
+	s := g.store
+	if !s.opened.Load() {
+		return
+	}
+	if s.Err() != nil {
+		select {}
+	}
+	if s.watch.running(troubleBackground) {
+		t := time.NewTimer(retryPause)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-s.failed:
+		case <-s.closing:
+		}
+	}
+}
+
+// ReuseForWrite implements vfs.FS.
+func (g guard) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	f, err := g.FS.ReuseForWrite(oldname, newname, category)
+	return g.wrap(newname, f, err)
+}
+
+// OpenReadWrite implements vfs.FS.
+func (g guard) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
+	f, err := g.FS.OpenReadWrite(name, category, opts...)
+	return g.wrap(name, f, err)
+}
+
+// OpenDir implements vfs.FS.
+func (g guard) OpenDir(name string) (vfs.File, error) {
+	f, err := g.FS.OpenDir(name)
+	if err != nil {
+		return nil, err
+	}
+	return &guardedFile{File: f, guard: g, name: name, park: true}, nil
+}
+
+func (g guard) wrap(name string, f vfs.File, err error) (vfs.File, error) {
+	wal := strings.HasSuffix(name, walSuffix)
+	if err != nil {
+		if wal {
+			g.trouble("create", name, true, err)
+		}
+		return nil, err
+	}
+	return &guardedFile{
+		File: f, guard: g, name: name, wal: wal, park: wal,
+		unnamed: strings.HasPrefix(g.PathBase(name), manifestPrefix),
+	}, nil
+}
+
+// syncName makes the names in a file's directory durable.
+func (g guard) syncName(name string) error {
+	d, err := g.FS.OpenDir(g.PathDir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// trouble fails the store and, once it is open, parks the goroutine if told so.
+func (g guard) trouble(what, name string, park bool, err error) {
+	g.store.fail(fmt.Errorf("%s %s: %w", what, name, err))
+	if park && g.store.opened.Load() {
+		select {}
+	}
+}
+
+type guardedFile struct {
+	vfs.File
+	guard guard
+	name  string
+	wal   bool // every error matters
+	park  bool // an error that matters is not passed on
+	// unnamed: the name is not durable yet, and the next Sync makes it so. Only
+	// the file's one writer touches it.
+	unnamed bool
+}
+
+// Write implements vfs.File.
+func (f *guardedFile) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	if err != nil && f.wal {
+		f.guard.trouble("write", f.name, f.park, err)
+	}
+	return n, err
+}
+
+// Close implements vfs.File.
+func (f *guardedFile) Close() error {
+	err := f.File.Close()
+	if err != nil && f.wal {
+		f.guard.trouble("close", f.name, f.park, err)
+	}
+	return err
+}
+
+// Sync implements vfs.File.
+func (f *guardedFile) Sync() error {
+	err := f.File.Sync()
+	if err == nil && f.unnamed {
+		f.unnamed = false
+		err = f.guard.syncName(f.name)
+	}
+	return f.synced(err)
+}
+
+// SyncData implements vfs.File.
+func (f *guardedFile) SyncData() error { return f.synced(f.File.SyncData()) }
+
+// SyncTo implements vfs.File.
+func (f *guardedFile) SyncTo(length int64) (bool, error) {
+	full, err := f.File.SyncTo(length)
+	return full, f.synced(err)
+}
+
+func (f *guardedFile) synced(err error) error {
+	if err != nil {
+		f.guard.trouble("sync", f.name, f.park, err)
+	}
+	return err
+}
