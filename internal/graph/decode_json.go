@@ -177,7 +177,7 @@ func (r *jsonReader) want(kind jsonKind) bool {
 
 // end checks that nothing follows the value.
 func (r *jsonReader) end() {
-	if !r.broken && r.space() != 0 {
+	if r.space(); !r.broken && r.pos < len(r.data) {
 		r.fail("is not valid JSON: something follows the value at byte " + strconv.Itoa(r.pos+1))
 	}
 }

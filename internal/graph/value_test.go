@@ -128,6 +128,7 @@ func TestCanonicalRefuses(t *testing.T) {
 		{"text", `5`, "must be a string, not a number"},
 		{"text", `"a`, "not valid JSON"},
 		{"text", `"a" 1`, "something follows the value"},
+		{"text", "\"a\"\x00", "something follows the value"},
 		{"text", ``, "not valid JSON: it ends"},
 		{"text", "\"\xff\"", "not valid UTF-8"},
 		{"text", `"\ud83d"`, "surrogate"},
