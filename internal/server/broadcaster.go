@@ -129,8 +129,17 @@ func (b *broadcaster) pass(ctx context.Context, items []*session.Item) error {
 	for _, it := range items {
 		b.admit()
 		b.next = it.Index + 1
-		b.head = max(b.head, it.Head)
-		b.broadcast(it, position{b.next, it.Head})
+		if it.Seq != 0 {
+			if b.inside > 0 && it.Seq <= b.head {
+				continue // came from the journal before
+			}
+			if b.inside > 0 && it.Seq != b.head+1 {
+				b.h.log.Error("the stream has a gap; the session's sockets are cut and will recover", "room", b.room, "after", b.head, "seq", it.Seq)
+				b.h.reset(b)
+			}
+			b.head = it.Seq
+		}
+		b.broadcast(it, position{b.next, b.head})
 	}
 	b.admit()
 	return nil
@@ -218,7 +227,7 @@ func (b *broadcaster) overrun(ctx context.Context) error {
 	for b.inside > 0 && b.head < head {
 		items, err := b.sess.Events(ctx, b.head, broadcastBatch)
 		if err == nil && len(items) == 0 {
-			err = errors.New("the journal ends before the feed begins")
+			break // the rest is not durable yet: it comes with the feed
 		}
 		if err != nil {
 			b.h.log.Error("events were lost to this session's sockets; they are cut and will recover", "room", b.room, "after", b.head, "error", err)
@@ -231,11 +240,8 @@ func (b *broadcaster) overrun(ctx context.Context) error {
 				b.broadcast(&items[i], position{seq: b.head})
 			}
 		}
-		if items[len(items)-1].Seq >= head {
-			break
-		}
 	}
-	b.next, b.head = oldest, max(b.head, head)
+	b.next = oldest
 	kept := b.waiting[:0]
 	for _, e := range b.waiting {
 		if e.at.cursor >= oldest {
@@ -275,7 +281,7 @@ func (b *broadcaster) splice(ctx context.Context, p *peer, at position) (bool, e
 			if err := p.end.Push(it); err != nil {
 				return true, err
 			}
-			at = position{it.Index + 1, it.Head}
+			at = position{it.Index + 1, max(at.seq, it.Seq)}
 		}
 	}
 	b.enter(p, at)

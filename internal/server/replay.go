@@ -2,7 +2,7 @@ package server
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/graphroom/graphroom/internal/session"
@@ -96,7 +96,7 @@ func (p *peer) catchUp(ctx context.Context) (position, error) {
 }
 
 // replay sends the numbered events after one seq through another from the
-// journal and returns the last one sent.
+// journal, or as many of them as are durable, and returns the last one sent.
 func (p *peer) replay(ctx context.Context, after, through uint64) (uint64, error) {
 	for after < through {
 		items, err := p.b.sess.Events(ctx, after, broadcastBatch)
@@ -104,7 +104,7 @@ func (p *peer) replay(ctx context.Context, after, through uint64) (uint64, error
 			return after, err
 		}
 		if len(items) == 0 {
-			return after, errors.New("the journal ends too early")
+			return after, nil
 		}
 		for i := range items {
 			if items[i].Seq > through {
@@ -133,12 +133,15 @@ func (p *peer) follow(ctx context.Context, at position) error {
 			continue
 		}
 		for _, it := range items {
+			if it.Seq > at.seq+1 {
+				return fmt.Errorf("the stream has a gap: %d comes after %d", it.Seq, at.seq)
+			}
 			if it.Seq == 0 || it.Seq > at.seq {
 				if err := p.end.Send(ctx, it); err != nil {
 					return err
 				}
 			}
-			at = position{cursor: it.Index + 1, seq: max(at.seq, it.Head)}
+			at = position{cursor: it.Index + 1, seq: max(at.seq, it.Seq)}
 		}
 		if len(items) == broadcastBatch {
 			continue
