@@ -26,6 +26,10 @@ const (
 type commands struct {
 	Serve     serveCmd     `cmd:"" help:"Start the server (the usual first step)."`
 	Blueprint blueprintCmd `cmd:"" help:"Work with blueprint files, the templates of projects."`
+	Check     checkCmd     `cmd:"" help:"Verify all that is stored in a data folder."`
+	Replay    replayCmd    `cmd:"" help:"Show a session's graph as it was at any point of its journal."`
+	Export    exportCmd    `cmd:"" help:"Write a saved project into a file."`
+	Import    importCmd    `cmd:"" help:"Save the project of a file in a data folder."`
 	Version   versionCmd   `cmd:"" help:"Print the version and what it was built with."`
 }
 
