@@ -22,6 +22,9 @@ func (g *Graph) Apply(changes []Change, at uint64) {
 // not fit the graph is an INTERNAL error that says which and why. What came
 // before it stays applied, so a graph that refused is to be thrown away.
 func (g *Graph) Replay(changes []Change, at uint64) error {
+	if len(changes) > maxKept {
+		g.index = nil
+	}
 	for i, c := range changes {
 		err := fmt.Errorf("it is empty")
 		if c.body != nil {
@@ -33,6 +36,9 @@ func (g *Graph) Replay(changes []Change, at uint64) error {
 		if at > 0 {
 			c.body.mark(g, at)
 		}
+		if g.index != nil {
+			g.index.note(c.body)
+		}
 	}
 	return nil
 }
@@ -41,6 +47,12 @@ func (g *Graph) Replay(changes []Change, at uint64) error {
 // are exactly as before. Only the marks for ChangedSince stay, which can do no
 // more than refuse a command with expected_seq once too often.
 func (g *Graph) Revert(changes []Change) {
+	g.index = nil
+	g.revert(changes)
+}
+
+// revert is Revert for changes that the index has not seen.
+func (g *Graph) revert(changes []Change) {
 	for i := len(changes) - 1; i >= 0; i-- {
 		if err := changes[i].body.revert(g); err != nil {
 			panic(fault.Wrap(err, fault.Internal, "change %d of %d cannot be taken back", i+1, len(changes)))
@@ -284,12 +296,17 @@ func (g *Graph) set(c *setting, from, to cell) error {
 		n.setValue(value{Prop: c.Prop, Raw: to.Raw, By: to.By})
 		return nil
 	}
-	var name string
-	if err := json.Unmarshal(to.Raw, &name); err != nil {
-		return fmt.Errorf("the name of node %s: %w", c.ID, err)
-	}
-	n.name, n.namedBy = name, to.By
+	n.name, n.namedBy = nameOf(to.Raw), to.By
 	return nil
+}
+
+// nameOf reads a name from its JSON form, which this package wrote.
+func nameOf(raw json.RawMessage) string {
+	r := newJSONReader(raw, NameProperty)
+	if r.kind() != kindString {
+		return ""
+	}
+	return r.str()
 }
 
 // cell is the present value of a property or, for NameProperty, of the name.

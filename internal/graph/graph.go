@@ -39,6 +39,8 @@ type Graph struct {
 	// from another generation says nothing about the present order.
 	gens map[listKey]uint32
 
+	index *index // nil until the first search
+
 	longKey int // bytes of an order key past which its list is rebalanced
 }
 

@@ -42,7 +42,7 @@ type (
 func (g *Graph) Plan(cmd Command, env Env) (Planned, error) {
 	p := planner{g: g, env: env}
 	result, err := p.plan(cmd)
-	g.Revert(p.changes)
+	g.revert(p.changes)
 	if err != nil {
 		return Planned{}, err
 	}
