@@ -48,6 +48,7 @@ type report struct {
 	Transport []sample      `json:"transport,omitempty"`
 	REST      []restSample  `json:"rest,omitempty"`
 	Latency   []offerSample `json:"latency,omitempty"`
+	Size      []sizeSample  `json:"size,omitempty"`
 	Verdicts  []verdict     `json:"verdicts"`
 }
 
