@@ -20,12 +20,6 @@ const (
 	maxProse          = 4000 // bytes of a description
 )
 
-// Source is a file that may hold a blueprint.
-type Source struct {
-	File string // its name in messages
-	Data []byte
-}
-
 // ParseBlueprint reads one blueprint file, which is YAML. It is strict:
 // unknown or repeated keys, wrong types, ids that nothing defines and defaults
 // that their own property refuses are faults. The error is a *fault.Error
@@ -52,34 +46,6 @@ func ParseBlueprint(file string, data []byte) (*Blueprint, error) {
 		return nil, err
 	}
 	return p.bp, nil
-}
-
-// ParseBlueprints reads several files, for instance those of a folder. A file
-// with a fault does not take the others down: good holds what is valid, in the
-// order of the sources, and problems every fault of the rest. A template id
-// that loaded, or an earlier source, already has is a fault of the later file.
-func ParseBlueprints(loaded []*Blueprint, sources []Source) (good []*Blueprint, problems []fault.Detail) {
-	from := map[string]string{}
-	for _, bp := range loaded {
-		from[bp.ID()] = "a blueprint that is already loaded"
-	}
-	for _, s := range sources {
-		bp, err := ParseBlueprint(s.File, s.Data)
-		if err != nil {
-			problems = append(problems, Problems(err)...)
-			continue
-		}
-		if other, clash := from[bp.ID()]; clash {
-			problems = append(problems, fault.Detail{
-				Location: s.File,
-				Message:  "the id " + bp.ID() + " belongs to " + other,
-			})
-			continue
-		}
-		from[bp.ID()] = s.File
-		good = append(good, bp)
-	}
-	return good, problems
 }
 
 // Problems lists the faults in an error of ParseBlueprint, one to a line of a
@@ -119,7 +85,7 @@ func (p *blueprintParser) blueprint(n *yaml.Node) {
 	p.mapping(n, "the blueprint",
 		yamlKey{"id", true, func(n *yaml.Node) { bp.id, _ = p.identifier(n, "the id of the blueprint") }},
 		yamlKey{"version", true, p.version},
-		yamlKey{"name", true, func(n *yaml.Node) { bp.name, _ = p.line(n, "the name of the blueprint", maxTitle) }},
+		yamlKey{"name", true, func(n *yaml.Node) { bp.name = p.line(n, "the name of the blueprint", maxTitle) }},
 		yamlKey{"description", false, p.prose(&bp.description)},
 		yamlKey{"node_types", true, func(n *yaml.Node) {
 			p.list(n, "node_types", maxNodeTypes, func(n *yaml.Node) {
@@ -156,7 +122,7 @@ func (p *blueprintParser) version(n *yaml.Node) {
 		p.bp.version = n.Value
 		return
 	}
-	p.bp.version, _ = p.line(n, "the version", maxIdentifier)
+	p.bp.version = p.line(n, "the version", maxIdentifier)
 }
 
 // prose reads a description, which may have several lines.
@@ -180,7 +146,7 @@ func (p *blueprintParser) nodeType(n *yaml.Node) (root *yaml.Node) {
 			at = n
 			t.ID, _ = p.identifier(n, "the id of a node type")
 		}},
-		yamlKey{"label", false, func(n *yaml.Node) { t.Label, _ = p.line(n, "the label", maxTitle) }},
+		yamlKey{"label", false, func(n *yaml.Node) { t.Label = p.line(n, "the label", maxTitle) }},
 		yamlKey{"description", false, p.prose(&t.Description)},
 		yamlKey{"root", false, func(n *yaml.Node) {
 			if p.yes(n, "root") {
@@ -255,7 +221,7 @@ func (p *blueprintParser) linkType(n *yaml.Node) {
 			at = n
 			l.ID, _ = p.identifier(n, "the id of a link type")
 		}},
-		yamlKey{"label", false, func(n *yaml.Node) { l.Label, _ = p.line(n, "the label", maxTitle) }},
+		yamlKey{"label", false, func(n *yaml.Node) { l.Label = p.line(n, "the label", maxTitle) }},
 		yamlKey{"description", false, p.prose(&l.Description)},
 		types("parent_types", &l.ParentTypes),
 		types("child_types", &l.ChildTypes),

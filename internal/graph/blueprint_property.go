@@ -1,7 +1,7 @@
 package graph
 
 import (
-	"crypto/sha1"
+	"crypto/sha256"
 	"encoding/json"
 	"regexp"
 	"regexp/syntax"
@@ -49,7 +49,7 @@ func (p *blueprintParser) property(t *NodeType, n *yaml.Node) {
 	}
 	p.mapping(n, "a property",
 		keep("id", true, &at.id),
-		yamlKey{"label", false, func(n *yaml.Node) { prop.Label, _ = p.line(n, "the label", maxTitle) }},
+		yamlKey{"label", false, func(n *yaml.Node) { prop.Label = p.line(n, "the label", maxTitle) }},
 		yamlKey{"description", false, p.prose(&prop.Description)},
 		keep("type", true, &at.typ),
 		yamlKey{"required", false, func(n *yaml.Node) { prop.Required = p.yes(n, "required") }},
@@ -261,29 +261,25 @@ func (p *blueprintParser) option(n *yaml.Node) (Option, bool) {
 	var o Option
 	before := len(p.faults)
 	if kindOf(n) != yamlMapping {
-		o.Name, _ = p.line(n, "an option", maxTitle)
+		o.Name = p.line(n, "an option", maxTitle)
 		return o, len(p.faults) == before
 	}
 	p.mapping(n, "an option",
-		yamlKey{"name", true, func(n *yaml.Node) { o.Name, _ = p.line(n, "the name of an option", maxTitle) }},
-		yamlKey{"id", false, func(n *yaml.Node) { o.ID, _ = p.line(n, "the id of an option", maxOptionID) }},
-		yamlKey{"color", false, func(n *yaml.Node) { o.Color, _ = p.line(n, "the color of an option", maxOptionColor) }},
-		yamlKey{"bullet", false, func(n *yaml.Node) { o.Bullet, _ = p.line(n, "the bullet of an option", maxOptionColor) }},
+		yamlKey{"name", true, func(n *yaml.Node) { o.Name = p.line(n, "the name of an option", maxTitle) }},
+		yamlKey{"id", false, func(n *yaml.Node) { o.ID = p.line(n, "the id of an option", maxOptionID) }},
+		yamlKey{"color", false, func(n *yaml.Node) { o.Color = p.line(n, "the color of an option", maxOptionColor) }},
+		yamlKey{"bullet", false, func(n *yaml.Node) { o.Bullet = p.line(n, "the bullet of an option", maxOptionColor) }},
 	)
 	return o, len(p.faults) == before && !p.full
 }
 
-// optionID derives the id of an option that has none in the file: the UUID of
-// version 5 for the text "type/property/name" in a namespace of our own. It is
-// part of stored data: never change it.
+// optionID derives the id of an option that has none in the file: a UUID of
+// version 8 made of the SHA-256 of "type/property/name". It is part of stored
+// data: never change it.
 func optionID(typeID, propertyID, name string) string {
-	namespace := ID{0x5d, 0x0c, 0x3f, 0x1e, 0x8a, 0x67, 0x4b, 0x52, 0x9e, 0x3d, 0x21, 0x70, 0xc4, 0xb8, 0x96, 0xaf}
-	h := sha1.New()
-	h.Write(namespace[:])
-	h.Write([]byte(typeID + "/" + propertyID + "/" + name))
-	var id ID
-	copy(id[:], h.Sum(nil))
-	id[6] = id[6]&0x0F | 0x50
+	sum := sha256.Sum256([]byte("graphroom option " + typeID + "/" + propertyID + "/" + name))
+	id := ID(sum[:16])
+	id[6] = id[6]&0x0F | 0x80
 	id[8] = id[8]&0x3F | 0x80
 	return id.String()
 }

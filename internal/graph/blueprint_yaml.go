@@ -173,6 +173,7 @@ func kindOf(n *yaml.Node) string {
 		return yamlMapping
 	case yaml.SequenceNode:
 		return yamlList
+	default: // a scalar
 	}
 	switch tag := n.ShortTag(); tag {
 	case "!!str", "!!merge":
@@ -271,11 +272,11 @@ func (f *fileReader) text(n *yaml.Node, what string) (string, bool) {
 	return "", false
 }
 
-// line reads one line of text of 1 to limit characters.
-func (f *fileReader) line(n *yaml.Node, what string, limit int) (string, bool) {
+// line reads one line of text of 1 to limit characters, or returns "".
+func (f *fileReader) line(n *yaml.Node, what string, limit int) string {
 	s, ok := f.text(n, what)
 	if !ok {
-		return "", false
+		return ""
 	}
 	problem := checkLine(s, limit)
 	if strings.TrimSpace(s) == "" {
@@ -283,9 +284,9 @@ func (f *fileReader) line(n *yaml.Node, what string, limit int) (string, bool) {
 	}
 	if problem != "" {
 		f.note(n, "%s %s", what, problem)
-		return "", false
+		return ""
 	}
-	return s, true
+	return s
 }
 
 // maxIdentifier is the longest id in a file, in characters.

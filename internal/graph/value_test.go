@@ -284,7 +284,7 @@ func TestRelocate(t *testing.T) {
 		t.Errorf("the original changed to %s", at)
 	}
 	plain := fault.New(fault.Conflict, "x")
-	if relocate(plain, "a", "b") != error(plain) || relocate(nil, "a", "b") != nil {
+	if relocate(plain, "a", "b").Error() != plain.Error() || relocate(nil, "a", "b") != nil {
 		t.Error("an error without details changed")
 	}
 }
