@@ -119,7 +119,7 @@ func (d decimal) compareSize(o decimal) int {
 }
 
 // append writes the canonical JSON form, the one that JavaScript prints:
-// plain from 1e-7 (exclusive) to 1e21, else d.ddde±x.
+// plain from 1e-6 to below 1e21, else d.ddde±x.
 func (d decimal) append(b []byte) []byte {
 	if d.digits == "" {
 		return append(b, '0')
@@ -129,7 +129,7 @@ func (d decimal) append(b []byte) []byte {
 	}
 	n := len(d.digits)
 	switch {
-	case d.exp >= 21 || d.exp < -7:
+	case d.exp >= 21 || d.exp < -6:
 		b = append(b, d.digits[0])
 		if n > 1 {
 			b = append(append(b, '.'), d.digits[1:]...)
