@@ -48,6 +48,7 @@ type Options struct {
 
 	ShutdownTimeout time.Duration // bounds Stop; 10 s
 	MaxBody         int64         // bytes of a request body; 1 MiB
+	MaxImport       int64         // bytes of an imported project file; 64 MiB
 	MaxConnections  int           // Socket.IO connections at once; 100,000
 	MaxQueue        int           // unsent bytes held for one connection; 1 MiB
 	PingInterval    time.Duration // 25 s
@@ -131,7 +132,7 @@ func Start(ctx context.Context, options Options) (_ *App, err error) {
 	a.watch(registry)
 	a.server, err = server.New(server.Config{
 		Version: o.Version, Sessions: a.sessions, Projects: a.store.projects, Templates: templates, Logger: o.Logger,
-		Registry: registry, Origins: o.Origins, Hosts: o.Hosts, MaxBody: o.MaxBody, Realtime: o.Realtime, Ready: a.ready,
+		Registry: registry, Origins: o.Origins, Hosts: o.Hosts, MaxBody: o.MaxBody, MaxImport: o.MaxImport, Realtime: o.Realtime, Ready: a.ready,
 		Socket: server.Socket{
 			PingInterval: o.PingInterval, PingTimeout: o.PingTimeout, FlushInterval: o.FlushInterval,
 			MaxQueue: o.MaxQueue, MaxConnections: o.MaxConnections,

@@ -207,7 +207,7 @@ type ImportOptions struct {
 	Templates string // folder of further blueprints; none
 	MaxBytes  int64  // of the file
 	Replace   bool
-	Revision  *uint64 // with Replace: the revision to be replaced
+	Revision  uint64 // with Replace: the revision to be replaced; 0: whichever is there
 	Logger    *slog.Logger
 }
 

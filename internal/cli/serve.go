@@ -37,6 +37,7 @@ type serveCmd struct {
 
 	ShutdownTimeout time.Duration `help:"Longest time that a graceful stop may take." default:"10s" group:"Limits"`
 	MaxBody         int64         `help:"Largest request body." default:"1048576" group:"Limits"`
+	MaxImport       int64         `help:"Largest project file that POST /projects/import takes." default:"67108864" group:"Limits"`
 	MaxConnections  int           `help:"Most Socket.IO connections at once." default:"100000" group:"Limits"`
 	MaxQueue        int           `help:"Most unsent bytes held for one connection before it reads from the journal instead." default:"1048576" group:"Limits"`
 	PingInterval    time.Duration `help:"Time between heartbeats of a connection." default:"25s" group:"Limits"`
@@ -78,6 +79,7 @@ func (c *serveCmd) options(log *slog.Logger) app.Options {
 		Templates:       c.Templates,
 		ShutdownTimeout: c.ShutdownTimeout,
 		MaxBody:         c.MaxBody,
+		MaxImport:       c.MaxImport,
 		MaxConnections:  c.MaxConnections,
 		MaxQueue:        c.MaxQueue,
 		PingInterval:    c.PingInterval,

@@ -162,7 +162,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) error {
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		return nil
 	}
-	limit := s.cfg.MaxBody
+	limit, check := s.bodyBounds(r)
 	if r.ContentLength > limit {
 		return tooLarge(limit)
 	}
@@ -183,7 +183,7 @@ func (s *Server) readBody(w http.ResponseWriter, r *http.Request) error {
 	if err := jsonContent(r.Header); err != nil {
 		return err
 	}
-	if err := checkJSON(body); err != nil {
+	if err := check(body); err != nil {
 		return err
 	}
 	requestOf(r.Context()).body = body

@@ -51,6 +51,8 @@ type Config struct {
 	Origins []string // browser origins that may use the server; empty: loopback
 	Hosts   []string // further host names that the server answers for
 	MaxBody int64    // bytes of a request body; 0 = 1 MiB
+	// MaxImport bounds the one larger body, a project file; 0 = 64 MiB.
+	MaxImport int64
 
 	Realtime bool   // false mounts no socket layer at all
 	Socket   Socket // options of the socket layer
@@ -82,6 +84,9 @@ func New(cfg Config) (*Server, error) {
 	if cfg.MaxBody <= 0 {
 		cfg.MaxBody = 1 << 20
 	}
+	if cfg.MaxImport <= 0 {
+		cfg.MaxImport = defaultMaxImport
+	}
 	g, err := newGuard(cfg.Origins, cfg.Hosts)
 	if err != nil {
 		return nil, err
@@ -92,6 +97,7 @@ func New(cfg Config) (*Server, error) {
 	a.registerSystem()
 	a.registerSessions()
 	a.registerProjects()
+	a.registerTransfer()
 	a.registerGraph()
 	a.registerCommands()
 	a.registerTemplates()

@@ -13,9 +13,9 @@ import (
 type Put struct {
 	// Replace allows an id that is in use: the file becomes its next revision.
 	Replace bool
-	// Revision, with Replace, is the revision to be replaced; nil: whichever is
-	// there. 0 says that there is none.
-	Revision *uint64
+	// Revision, with Replace, is the revision to be replaced; 0: whichever is
+	// there, or none.
+	Revision uint64
 	// SavedAt is the time of the save.
 	SavedAt time.Time
 }
@@ -27,8 +27,8 @@ type Put struct {
 func Store(ctx context.Context, store project.Store, f File, how Put) (project.Summary, error) {
 	saved := project.Saved{ProjectID: f.ProjectID, TemplateID: f.TemplateID, Name: f.Name, SavedAt: how.SavedAt, Graph: f.Graph}
 	var expected uint64
-	if how.Replace && how.Revision != nil {
-		expected = *how.Revision
+	if how.Replace {
+		expected = how.Revision
 	}
 	for {
 		revision, err := store.Put(ctx, saved, expected)
@@ -44,7 +44,7 @@ func Store(ctx context.Context, store project.Store, f File, how Put) (project.S
 			taken := *fault.From(err) // its details hold the revisions
 			taken.Message = "project " + f.ProjectID + " is here already: import it with replace to save over it"
 			return project.Summary{}, &taken
-		case how.Revision != nil:
+		case how.Revision != 0:
 			return project.Summary{}, err
 		}
 		expected = stale.Current
