@@ -18,10 +18,7 @@ type rest struct {
 	client *http.Client
 }
 
-func (s *server) rest() rest {
-	transport := &http.Transport{MaxIdleConnsPerHost: 256}
-	return rest{base: s.url + "/api/v1", client: &http.Client{Transport: transport, Timeout: patience}}
-}
+func (s *server) rest() rest { return rest{base: s.url + "/api/v1", client: s.web} }
 
 // send does a request and returns the status and the body. A nil body sends
 // none.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -87,6 +88,7 @@ type server struct {
 	cmd  *exec.Cmd
 	log  *logBuffer
 	end  chan error
+	web  *http.Client // for its REST API
 }
 
 var urlLine = regexp.MustCompile(`http://(127\.0\.0\.1:\d+)`)
@@ -96,6 +98,7 @@ var urlLine = regexp.MustCompile(`http://(127\.0\.0\.1:\d+)`)
 func startServer(data string, args ...string) (*server, error) {
 	args = append([]string{"serve", "--listen", "127.0.0.1:0", "--data", data, "--log-level", "warn"}, args...)
 	s := &server{data: data, cmd: exec.Command(shared.binary, args...), log: &logBuffer{}, end: make(chan error, 1)}
+	s.web = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}, Timeout: patience}
 	s.cmd.Stderr = s.log
 	s.cmd.Env = append(os.Environ(), "GORACE=exitcode=66")
 	out, err := s.cmd.StdoutPipe()
@@ -133,6 +136,7 @@ func startServer(data string, args ...string) (*server, error) {
 // stop ends the server with SIGTERM. It must exit 0 and have seen no race and
 // no panic.
 func (s *server) stop() error {
+	s.web.CloseIdleConnections()
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err
 	}
