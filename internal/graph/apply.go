@@ -25,6 +25,7 @@ func (g *Graph) Replay(changes []Change, at uint64) error {
 	if len(changes) > maxKept {
 		g.index = nil
 	}
+	g.newest = max(g.newest, at)
 	for i, c := range changes {
 		err := fmt.Errorf("it is empty")
 		if c.body != nil {
@@ -44,11 +45,18 @@ func (g *Graph) Replay(changes []Change, at uint64) error {
 }
 
 // Revert takes back changes that were applied last: values, writers and keys
-// are exactly as before. Only the marks for ChangedSince stay, which can do no
-// more than refuse a command with expected_seq once too often.
+// are exactly as before. Only the marks for ChangedSince stay, and are those
+// of the newest change for a node that comes back, which can do no more than
+// refuse a command with expected_seq once too often.
 func (g *Graph) Revert(changes []Change) {
 	g.index = nil
 	g.revert(changes)
+	for _, c := range changes {
+		if d, ok := c.body.(*death); ok {
+			g.markNode(d.ID, g.newest)
+			g.markList(d.ID, g.newest)
+		}
+	}
 }
 
 // revert is Revert for changes that the index has not seen.

@@ -39,7 +39,8 @@ type Graph struct {
 	// from another generation says nothing about the present order.
 	gens map[listKey]uint32
 
-	index *index // nil until the first search
+	newest uint64 // highest seq that Apply was told
+	index  *index // nil until the first search
 
 	longKey int // bytes of an order key past which its list is rebalanced
 }

@@ -49,7 +49,7 @@ func (g *Graph) Invert(changes []Change, force bool) Inverted {
 	for i := len(changes) - 1; i >= 0; i-- {
 		v.one(changes[i])
 	}
-	g.revert(v.changes)
+	v.undo()
 	v.out.Changes = v.changes
 	return v.out
 }

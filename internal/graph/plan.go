@@ -1,6 +1,8 @@
 package graph
 
 import (
+	"slices"
+
 	"github.com/graphroom/graphroom/internal/fault"
 )
 
@@ -42,7 +44,7 @@ type (
 func (g *Graph) Plan(cmd Command, env Env) (Planned, error) {
 	p := planner{g: g, env: env}
 	result, err := p.plan(cmd)
-	g.revert(p.changes)
+	p.undo()
 	if err != nil {
 		return Planned{}, err
 	}
@@ -55,15 +57,36 @@ type planner struct {
 	g       *Graph
 	env     Env
 	changes []Change
+	marks   []marked // of nodes that went, in order
 
 	moved bulk
+}
+
+// marked keeps the marks of a node, which its image does not have.
+type marked struct {
+	id              ID
+	changed, listed uint64
 }
 
 // do applies a change and keeps it. It fits by construction; should it not,
 // that is a fault of this package.
 func (p *planner) do(body changeBody) {
+	if d, ok := body.(*death); ok {
+		n := p.g.nodes[d.ID]
+		p.marks = append(p.marks, marked{d.ID, n.changed, n.listed})
+	}
 	must(body.apply(p.g))
 	p.changes = append(p.changes, Change{body})
+}
+
+// undo brings the graph back to what it was, marks and all.
+func (p *planner) undo() {
+	p.g.revert(p.changes)
+	for _, m := range slices.Backward(p.marks) {
+		if n := p.g.nodes[m.id]; n != nil {
+			n.changed, n.listed = m.changed, m.listed
+		}
+	}
 }
 
 func (p *planner) plan(cmd Command) (any, error) {
