@@ -265,10 +265,14 @@ func (c *core) apply(e *entry) error {
 	switch e.Kind {
 	case kindCommand, kindUndo, kindRedo:
 		if len(e.Changes) > 0 {
-			p.graph.Apply(e.Changes, e.Last)
+			if err := p.graph.Replay(e.Changes, e.Last); err != nil {
+				return fmt.Errorf("session %s: entry %d: %w", c.id, e.First, err)
+			}
 			p.changedAt = e.Last
 		}
-		p.history.apply(e)
+		if err := p.history.apply(e); err != nil {
+			return fmt.Errorf("session %s: entry %d: %w", c.id, e.First, err)
+		}
 	case kindSave:
 		p.revision, p.savedAt = e.Saved.Revision, p.changedAt
 	case kindLoad:

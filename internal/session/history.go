@@ -2,6 +2,7 @@ package session
 
 import (
 	"container/list"
+	"fmt"
 
 	"github.com/graphroom/graphroom/internal/graph"
 )
@@ -154,41 +155,59 @@ func (h *history) joins(actor, key string) *hist {
 }
 
 // apply moves the stacks as entry e says. It is part of core.apply: the same
-// on the live path and in recovery.
-func (h *history) apply(e *entry) {
+// on the live path and in recovery. What a step names may have left the stack
+// already, when the journal is read with a shorter history than it was written
+// with; the error is for an entry that contradicts itself.
+func (h *history) apply(e *entry) error {
 	switch e.Kind {
 	case kindCommand:
-		if len(e.Changes) == 0 {
-			return
+		if len(e.Changes) > 0 {
+			h.dropRedo(e.Actor)
+			h.add(e)
 		}
-		h.dropRedo(e.Actor)
-		if e.Joined {
-			joined := last(h.done)
-			delete(h.byRef, joined.ref)
-			joined.changes = graph.Merge(joined.changes, e.Changes)
-			joined.ref, joined.id, joined.time = e.First, e.CommandID, e.Time
-			h.byRef[joined.ref] = joined
-			return
-		}
-		h.pushDone(&hist{
-			ref: e.First, id: e.CommandID, actor: e.Actor, typ: e.CommandType, label: e.Label,
-			time: e.Time, coalesce: e.Coalesce, changes: e.Changes,
-		})
 	case kindUndo, kindRedo:
 		changes := e.Changes
 		for _, s := range e.Steps {
-			t := h.byRef[s.Ref]
-			h.takeOut(t)
-			if s.Count == 0 {
-				continue
+			if s.Count < 0 || s.Count > len(changes) {
+				return fmt.Errorf("a step of %d changes where %d are left", s.Count, len(changes))
 			}
-			t.changes, changes = changes[:s.Count:s.Count], changes[s.Count:]
-			t.coalesce = "" // a turned entry is closed: nothing joins it any more
-			if e.Kind == kindUndo {
-				h.pushUndone(t, e.Scope, e.Actor)
-			} else {
-				h.pushDone(t)
+			mine := changes[:s.Count:s.Count]
+			changes = changes[s.Count:]
+			if t := h.byRef[s.Ref]; t != nil {
+				h.turn(e, t, mine)
 			}
 		}
+	}
+	return nil
+}
+
+// add puts a command on the stack, or joins it to the newest one.
+func (h *history) add(e *entry) {
+	if joined := last(h.done); e.Joined && joined != nil {
+		delete(h.byRef, joined.ref)
+		joined.changes = graph.Merge(joined.changes, e.Changes)
+		joined.ref, joined.id, joined.time = e.First, e.CommandID, e.Time
+		h.byRef[joined.ref] = joined
+		return
+	}
+	h.pushDone(&hist{
+		ref: e.First, id: e.CommandID, actor: e.Actor, typ: e.CommandType, label: e.Label,
+		time: e.Time, coalesce: e.Coalesce, changes: e.Changes,
+	})
+}
+
+// turn moves t to the other stack with the changes that turned it, or drops it
+// when there are none.
+func (h *history) turn(e *entry, t *hist, changes []graph.Change) {
+	h.takeOut(t)
+	if len(changes) == 0 {
+		return
+	}
+	t.changes = changes
+	t.coalesce = "" // a turned entry is closed: nothing joins it any more
+	if e.Kind == kindUndo {
+		h.pushUndone(t, e.Scope, e.Actor)
+	} else {
+		h.pushDone(t)
 	}
 }

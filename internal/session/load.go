@@ -62,7 +62,6 @@ func loadCore(ctx context.Context, j journal.Journal, id string, limits coreLimi
 			return nil, 0, fmt.Errorf("session %s: snapshot at %d says it is of %d", id, seq, c.head)
 		}
 	}
-	errPast := errors.New("past the wanted seq")
 	err = eachEntry(ctx, j, id, c.head, func(e *entry) error {
 		if at != 0 && e.Last > at {
 			return errPast

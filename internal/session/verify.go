@@ -1,12 +1,9 @@
 package session
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"slices"
 
-	"github.com/graphroom/graphroom/internal/fault"
 	"github.com/graphroom/graphroom/internal/journal"
 )
 
@@ -17,92 +14,120 @@ type Report struct {
 	FirstSeq  uint64 // the oldest seq kept
 	HeadSeq   uint64
 	Snapshot  uint64 // seq of the snapshot; 0 = none
-	Replayed  bool   // the snapshot was compared with a replay from the start
-	Problems  []string
+	// Replayed: the snapshot was held against all the entries that are kept of
+	// those before it: by replay when they are kept from the start, else by
+	// taking them back one by one.
+	Replayed bool
+	Problems []string
 }
 
 // Verify reads all that the journal keeps of a session and reports what does
 // not fit: an entry that cannot be read or applied, a snapshot that cannot be
-// read or that replay contradicts, a graph that breaks its own rules. It needs
-// no manager and writes nothing. The error is for what kept it from looking.
+// read or that its entries contradict, a graph that breaks its own rules. It
+// needs no manager and writes nothing. The error is for what kept it from
+// looking.
 func Verify(ctx context.Context, j journal.Journal, id string) (Report, error) {
-	rep := Report{SessionID: id}
+	v := verifier{ctx: ctx, j: j, rep: Report{SessionID: id}}
 	m, err := readMeta(ctx, j, id)
 	if err != nil {
-		return rep, err
+		return v.rep, err
 	}
 	head, err := j.Head(ctx, id)
 	if err != nil {
-		return rep, err
+		return v.rep, err
 	}
-	rep.FirstSeq, rep.HeadSeq = head.First, head.Last
-	problem := func(format string, args ...any) { rep.Problems = append(rep.Problems, fmt.Sprintf(format, args...)) }
-
-	fresh := func() *core { return newCore(id, m.Epoch, m.CreatedAt, Config{}.withDefaults().limits()) }
-	fromSnapshot := fresh()
-	seq, image, err := j.Snapshot(ctx, id)
-	if err != nil {
-		problem("snapshot: %v", err)
-	}
-	rep.Snapshot = seq
-	if seq > 0 {
-		if err := fromSnapshot.decode(image); err != nil {
-			problem("snapshot at %d: %v", seq, err)
-			seq = 0
-		} else if fromSnapshot.head != seq {
-			problem("snapshot at %d says it is of %d", seq, fromSnapshot.head)
-		}
-	}
-	var fromStart *core
+	v.rep.FirstSeq, v.rep.HeadSeq = head.First, head.Last
+	v.fresh = func() *core { return newCore(id, m.Epoch, m.CreatedAt, Config{}.withDefaults().limits()) }
+	v.snapshot()
 	if head.First <= 1 {
-		fromStart = fresh()
-		rep.Replayed = seq > 0
+		v.forward(v.fresh())
+	} else {
+		v.backAndForward(head.First - 1)
 	}
-	err = eachEntry(ctx, j, id, head.First-min(head.First, 1), func(e *entry) error {
-		rep.Entries++
-		if fromStart != nil {
-			if err := fromStart.apply(e); err != nil {
-				return err
-			}
-			if e.Last == seq {
-				if !sameGraphs(fromStart, fromSnapshot) {
-					problem("snapshot at %d is not what its entries make", seq)
-				}
-			}
+	return v.rep, ctx.Err()
+}
+
+type verifier struct {
+	ctx   context.Context
+	j     journal.Journal
+	rep   Report
+	fresh func() *core
+	snap  *core // as the snapshot has it; nil without a sound one
+}
+
+func (v *verifier) problem(format string, args ...any) {
+	v.rep.Problems = append(v.rep.Problems, fmt.Sprintf(format, args...))
+}
+
+// snapshot reads the newest snapshot.
+func (v *verifier) snapshot() {
+	seq, image, err := v.j.Snapshot(v.ctx, v.rep.SessionID)
+	if err != nil {
+		v.problem("snapshot: %v", err)
+		return
+	}
+	v.rep.Snapshot = seq
+	if seq == 0 {
+		return
+	}
+	c := v.fresh()
+	if err := contain(func() error { return c.decode(image) }); err != nil {
+		v.problem("snapshot at %d: %v", seq, err)
+		return
+	}
+	if c.head != seq {
+		v.problem("snapshot at %d says it is of %d", seq, c.head)
+		return
+	}
+	v.snap = c
+	c.checkGraphs(v.problem)
+}
+
+// forward applies every entry that is kept to c, which is as they found it, and
+// compares the snapshot on the way.
+func (v *verifier) forward(c *core) {
+	err := eachEntry(v.ctx, v.j, v.rep.SessionID, c.head, func(e *entry) error {
+		if err := contain(func() error { return c.apply(e) }); err != nil {
+			return err
 		}
-		if e.First > seq && (seq > 0 || fromStart == nil) {
-			return fromSnapshot.apply(e)
+		v.rep.Entries++
+		if v.snap != nil && e.Last == v.snap.head {
+			v.rep.Replayed = true
+			if !sameGraphs(c, v.snap) {
+				v.problem("snapshot at %d is not what its entries make", v.snap.head)
+			}
 		}
 		return nil
 	})
 	if err != nil {
-		problem("%v", err)
+		v.problem("%v", err)
 	}
-	for _, c := range []*core{fromStart, fromSnapshot} {
-		if c == nil {
-			continue
-		}
-		for _, pid := range c.order {
-			if err := c.projects[pid].graph.Check(); err != nil {
-				problem("project %s: %v", pid, err)
-			}
-		}
-	}
-	return rep, nil
+	c.checkGraphs(v.problem)
 }
 
-// sameGraphs compares what does not depend on the options of the server that
-// wrote the snapshot: the open projects and their graphs, with writers.
-func sameGraphs(a, b *core) bool {
-	if a.head != b.head || a.active != b.active || !slices.Equal(a.order, b.order) {
-		return false
+// backAndForward is for a session whose first entries are no longer kept: the
+// entries after the snapshot are applied to it, those before it taken back.
+func (v *verifier) backAndForward(from uint64) {
+	if v.snap == nil {
+		v.problem("entries through %d are gone and there is no sound snapshot to begin with", from)
+		return
 	}
-	for id, p := range a.projects {
-		if !bytes.Equal(p.graph.Encode(), b.projects[id].graph.Encode()) {
-			return false
-		}
+	at := v.snap.head
+	back, err := rewind(v.ctx, v.j, v.snap, from, from)
+	v.rep.Entries += back.taken
+	if err != nil {
+		v.problem("snapshot at %d: %v", at, err)
+	} else {
+		v.rep.Replayed = true
+		v.snap.checkGraphs(v.problem)
 	}
-	return true
+	v.snap = nil
+	c, err := snapshotCore(v.ctx, v.j, v.rep.SessionID, v.fresh().limits)
+	if err != nil {
+		v.problem("%v", err)
+		return
+	}
+	v.forward(c)
 }
 
 // eachEntry visits the entries after seq in order.
@@ -126,23 +151,4 @@ func eachEntry(ctx context.Context, j journal.Journal, id string, after uint64, 
 			after = r.Last
 		}
 	}
-}
-
-// GraphAt gives an open project's graph as it was right after seq, in the wire
-// shape; 0 means now, "" the project that was active then. It reads the
-// journal alone. CONFLICT when seq is before what the journal keeps,
-// PROJECT_NOT_FOUND when the project was not open then.
-func GraphAt(ctx context.Context, j journal.Journal, id, projectID string, seq uint64) ([]byte, error) {
-	c, _, err := loadCore(ctx, j, id, Config{}.withDefaults().limits(), seq)
-	if err != nil {
-		return nil, err
-	}
-	if seq > c.head {
-		return nil, fault.New(fault.InvalidRequest, "seq %d is past the head %d", seq, c.head)
-	}
-	p, err := c.find(projectID)
-	if err != nil {
-		return nil, err
-	}
-	return p.graph.AppendJSON(nil, p.id), nil
 }
