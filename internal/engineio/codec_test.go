@@ -196,8 +196,10 @@ func TestQueue(t *testing.T) {
 				t.Fatalf("%d bytes, want %d", q.bytes, len(want)-len(got))
 			}
 		}
-		for _, p := range q.take() {
+		for !q.empty() {
+			p := q.next(scratch)
 			got = append(got, p...)
+			q.consume(len(p))
 		}
 		if !bytes.Equal(want, got) || !q.empty() {
 			t.Fatal("bytes differ")

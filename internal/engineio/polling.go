@@ -13,6 +13,10 @@ import (
 // would spin otherwise.
 const noopDelay = 100 * time.Millisecond
 
+// pollPackets is the most packets in one answer: clients in Python take no
+// payload with more. The rest goes with the next poll.
+const pollPackets = 16
+
 const textPlain = "text/plain; charset=UTF-8"
 
 // servePoll answers a GET with what is queued, as soon as something is.
@@ -118,13 +122,10 @@ func (c *Conn) pollBodyLocked(p *poll) ([]byte, error) {
 	}
 	var body []byte
 	if !c.q.empty() {
-		body = make([]byte, 0, c.q.bytes)
-		for _, chunk := range c.q.take() {
-			body = AppendPayload(body, chunk)
-		}
+		body = c.q.payload(pollPackets - 1) // room for the last one
 		c.wakeSendersLocked()
 	}
-	if c.state == stateClosing {
+	if c.state == stateClosing && c.q.empty() {
 		if len(body) > 0 {
 			body = append(body, separator)
 		}

@@ -62,9 +62,18 @@ func (q *queue) consume(n int) {
 	}
 }
 
-// take empties the queue and returns what it held.
-func (q *queue) take() [][]byte {
-	out := q.chunks[q.head:]
-	*q = queue{}
-	return out
+// payload takes the polling form of at most that many packets off the front.
+func (q *queue) payload(most int) []byte {
+	var body []byte
+	for n := 0; n < most && !q.empty(); n++ {
+		chunk := q.chunks[q.head]
+		_, _, rest, ok := NextFrame(chunk)
+		if !ok {
+			rest = nil // frames are made by this package: they are whole
+		}
+		frame := chunk[:len(chunk)-len(rest)]
+		body = AppendPayload(body, frame)
+		q.consume(len(frame))
+	}
+	return body
 }
