@@ -80,6 +80,11 @@ func (g *Graph) revive(id ID, im *image) error {
 	case parent == nil && !im.Place.Parent.IsZero():
 		return fmt.Errorf("node %s has no living parent %s", id, im.Place.Parent)
 	}
+	for i, v := range im.Values {
+		if typ.Property(v.Prop) == nil || i > 0 && im.Values[i-1].Prop >= v.Prop || v.Raw == nil && v.By == 0 {
+			return fmt.Errorf("node %s has a bad property %q", id, v.Prop)
+		}
+	}
 	if err := freeKey(g.list(parent), im.Place.Key); err != nil {
 		return err
 	}
@@ -304,17 +309,23 @@ func (g *Graph) set(c *setting, from, to cell) error {
 		n.setValue(value{Prop: c.Prop, Raw: to.Raw, By: to.By})
 		return nil
 	}
-	n.name, n.namedBy = nameOf(to.Raw), to.By
+	name, ok := nameOf(to.Raw)
+	if !ok {
+		return fmt.Errorf("%q is no name for node %s", to.Raw, c.ID)
+	}
+	n.name, n.namedBy = name, to.By
 	return nil
 }
 
 // nameOf reads a name from its JSON form, which this package wrote.
-func nameOf(raw json.RawMessage) string {
+func nameOf(raw json.RawMessage) (string, bool) {
 	r := newJSONReader(raw, NameProperty)
 	if r.kind() != kindString {
-		return ""
+		return "", false
 	}
-	return r.str()
+	name := r.str()
+	r.end()
+	return name, !r.broken
 }
 
 // cell is the present value of a property or, for NameProperty, of the name.
@@ -362,6 +373,11 @@ func (c *rekeying) rewrite(g *Graph, gen uint32, way func(rekey) (from, to strin
 		s := l.find(r.ID)
 		if s == nil || s.key != from || !validKey(to) || to <= last {
 			return fmt.Errorf("order key %q of %s does not fit", to, r.ID)
+		}
+		if i > 0 {
+			if _, next := l.list.around(slots[i-1].key); next != s {
+				return fmt.Errorf("%s does not follow the one before it", r.ID)
+			}
 		}
 		slots[i], last = s, to
 	}

@@ -136,7 +136,8 @@ func (ix *index) note(body changeBody) {
 	case *setting:
 		x := ix.slots[c.ID]
 		if c.Prop == NameProperty {
-			from, to := nameOf(c.From.Raw), nameOf(c.To.Raw)
+			from, _ := nameOf(c.From.Raw)
+		to, _ := nameOf(c.To.Raw)
 			ix.drop(x, gramTerms(fold(from)))
 			ix.add(x, gramTerms(fold(to)))
 			return
