@@ -41,7 +41,8 @@ type Handler interface {
 	Close(c *Conn, reason string)
 	// Lagging tells that the queue of sub's conn reached its bound: sub has
 	// left its groups at a message boundary. lastTag is the tag of the last
-	// message that was queued for it, 0 when there was none. It must not block.
+	// message of a group that was queued for it since it was in none, 0 when
+	// there was none. It must not block.
 	Lagging(sub *Subscriber, lastTag uint64, left []*Group)
 }
 
@@ -185,7 +186,6 @@ func (sub *Subscriber) SendMessage(ctx context.Context, m Message) error {
 		if c.q.bytes < c.srv.cfg.MaxQueue/2 {
 			c.q.push(m.Frames(sub.form, c.deflateLocked()))
 			c.touchLocked()
-			sub.lastTag = m.Tag()
 			c.unlock()
 			return nil
 		}
@@ -282,6 +282,8 @@ func (c *Conn) end(reason string, orderly bool) {
 			c.syncLocked()
 		}
 		for i := len(c.members) - 1; i >= 0; i-- {
+			m := c.members[i]
+			m.sub.lost = append(m.sub.lost, m.shard.group)
 			c.dropMemberLocked(i)
 		}
 		c.members = nil

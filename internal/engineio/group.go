@@ -93,10 +93,15 @@ func (g *Group) Add(sub *Subscriber) bool {
 	if c.state != stateOpen || sub.left {
 		return false
 	}
+	first := true
 	for _, m := range c.members {
 		if m.shard == sh && m.sub == sub {
 			return false
 		}
+		first = first && m.sub != sub
+	}
+	if first {
+		sub.lastTag = 0
 	}
 	m := &member{sub: sub, shard: sh}
 	sh.join(m, c.classOf(sub))
@@ -132,7 +137,8 @@ type Subscriber struct {
 	// guarded by conn.mu
 	form    int
 	left    bool
-	lastTag uint64
+	lastTag uint64   // of the last message of a group since it was in none
+	lost    []*Group // that it left with the end of its conn
 }
 
 // Subscribe makes a receiver on c that takes messages in the given form. It
@@ -157,14 +163,15 @@ func (sub *Subscriber) SetForm(form int) {
 	c.reclassLocked()
 }
 
-// Leave takes sub out of all groups and returns them. What was broadcast
-// before stays queued.
+// Leave takes sub out of all groups and returns them, also those that it was
+// in when its conn ended. What was broadcast before stays queued.
 func (sub *Subscriber) Leave() []*Group {
 	c := sub.conn
 	c.mu.Lock()
 	defer c.unlock()
 	c.syncLocked()
-	var groups []*Group
+	groups := sub.lost
+	sub.lost = nil
 	for i := len(c.members) - 1; i >= 0; i-- {
 		if m := c.members[i]; m.sub == sub {
 			groups = append(groups, m.shard.group)

@@ -280,7 +280,23 @@ func TestLagging(t *testing.T) {
 		if got := f.read(ws); got != "40:99:" {
 			f.Errorf("read %q", got)
 		}
-		if got := f.srv.Stats().Lagging; got != 1 {
+		one.Leave()
+		a.Add(one) // what it got before does not count
+		if err := one.SendMessage(f.ctx, &message{tag: 100, text: strings.Repeat("x", bound)}); err != nil {
+			f.Fatal(err)
+		}
+		if err := c.Send(engineio.BinaryFrame(make([]byte, 8<<20))); err != nil && !errors.Is(err, engineio.ErrQueueFull) {
+			f.Fatal(err)
+		}
+		a.Broadcast(&message{tag: 101})
+		if f.bubble {
+			time.Sleep(time.Second) // virtual
+		}
+		f.wait("lagging", func() bool { return len(f.lagList()) == 3 })
+		if got := f.lagList()[2]; got.tag != 0 || got.left != 1 {
+			f.Errorf("lag %+v", got)
+		}
+		if got := f.srv.Stats().Lagging; got != 2 {
 			f.Errorf("lagging %d", got)
 		}
 	})

@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// batchBytes bounds what is joined into one write.
-const batchBytes = 256 << 10
+// maxBatch bounds what is joined into one write, in bytes.
+const maxBatch = 256 << 10
 
 // lane is one writing goroutine and the conns that it serves: it flushes what
 // was queued for them and keeps their timers.
 type lane struct {
 	srv   *Server
 	index int
+	batch int // bytes that are joined into one write
 	order atomic.Uint64
 	wake  chan struct{} // holds one token
 	done  atomic.Bool
@@ -50,7 +51,7 @@ type delivery struct {
 }
 
 func newLane(s *Server, index int) *lane {
-	return &lane{srv: s, index: index, wake: make(chan struct{}, 1), scratch: make([]byte, 0, 64<<10)}
+	return &lane{srv: s, index: index, batch: min(maxBatch, s.cfg.MaxQueue/4), wake: make(chan struct{}, 1), scratch: make([]byte, 0, 64<<10)}
 }
 
 func (l *lane) stopped() bool { return l.done.Load() }
@@ -233,14 +234,14 @@ func (l *lane) join(key classKey, i int, from uint64) batch {
 	}
 	l.offsets = append(l.offsets[:0], 0)
 	first := l.entries[i].msg.Frames(key.form, deflate)
-	if i+1 == len(l.entries) || len(first) >= batchBytes {
+	if i+1 == len(l.entries) || len(first) >= l.batch {
 		return batch{from: from + uint64(i), entries: l.entries[i : i+1], offsets: l.offsets, bytes: first, shared: true}
 	}
 	buf := append(l.buf[:0], first...)
 	end := i + 1
 	for ; end < len(l.entries); end++ {
 		frames := l.entries[end].msg.Frames(key.form, deflate)
-		if len(buf)+len(frames) > batchBytes {
+		if len(buf)+len(frames) > l.batch {
 			break
 		}
 		l.offsets = append(l.offsets, len(buf))

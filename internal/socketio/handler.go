@@ -23,11 +23,12 @@ type Handler struct {
 	// Disconnect is called last and once. reason is as other servers name it,
 	// for example ReasonClientNamespace.
 	Disconnect func(s *Socket, reason string)
-	// Lagging is called when more than Config.MaxQueue is unsent: the socket has
-	// left all rooms, and lastTag is the tag of the last Message (of a room, or
-	// by Send) that was queued for it since it last lagged; 0: none. The owner
-	// sends what follows (Socket.Send) and lets the socket join again. When nil,
-	// the connection is closed.
+	// Lagging is called when more than Config.MaxQueue would be unsent: the
+	// socket has left all rooms, and lastTag is the tag of the last Message of a
+	// room that was queued for it since it was in none; 0: there was none. The
+	// owner sends what follows (Socket.Send) and lets the socket join again,
+	// from another goroutine when that takes time. When nil, the connection is
+	// closed.
 	Lagging func(s *Socket, lastTag uint64)
 }
 
