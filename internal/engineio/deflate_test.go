@@ -34,13 +34,13 @@ func TestDeflate(t *testing.T) {
 		if got := ws.Header.Get("Sec-Websocket-Extensions"); got != "permessage-deflate; server_no_context_takeover; client_no_context_takeover" {
 			f.Errorf("extensions %q", got)
 		}
+		f.read(ws) // the open packet: from here the server knows it
 		plain := f.rawWebSocket("", http.Header{"Sec-Websocket-Extensions": {"permessage-deflate; server_max_window_bits=10"}})
 		if got := plain.Header.Get("Sec-Websocket-Extensions"); got != "" {
 			f.Errorf("declined offer answered %q", got)
 		}
-		p := f.polling()
-		f.read(ws)
 		f.read(plain)
+		p := f.polling()
 		g, subs := f.room(0, 1, 2)
 		upgraded := f.rawWebSocket(p.Handshake.SID, offer)
 		f.write(upgraded, "2probe")
