@@ -4,8 +4,8 @@
 // the saved projects.
 //
 // Start order: store, templates, sessions, server, listener. Stop order: no new
-// connections and no new work; what is under way finishes and its events reach
-// the clients; sockets are told and closed; sessions; store.
+// work and no new sockets; what is under way finishes and its events reach the
+// clients; sockets are told and closed; listener; sessions; store.
 //
 // It owns no behaviour of any part. An App is safe for concurrent use.
 package app
@@ -160,12 +160,45 @@ func (a *App) serve() {
 		MaxHeaderBytes:    maxHeader,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
 	}
+	// Shutdown would wait five seconds for connections on which nothing was
+	// ever sent, such as those that browsers open ahead of need.
+	var unused unusedConns
+	a.http.ConnState = unused.note
+	a.http.RegisterOnShutdown(unused.close)
 	go func() {
 		defer close(a.served)
 		if err := a.http.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
 			a.serveErr = err
 		}
 	}()
+}
+
+// unusedConns are the connections on which nothing was sent yet. It is safe for
+// concurrent use.
+type unusedConns struct {
+	mu    sync.Mutex
+	conns map[net.Conn]struct{}
+}
+
+func (u *unusedConns) note(c net.Conn, state http.ConnState) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if state != http.StateNew {
+		delete(u.conns, c)
+		return
+	}
+	if u.conns == nil {
+		u.conns = map[net.Conn]struct{}{}
+	}
+	u.conns[c] = struct{}{}
+}
+
+func (u *unusedConns) close() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for c := range u.conns {
+		_ = c.Close()
+	}
 }
 
 // abandon undoes a start that failed halfway.
@@ -231,12 +264,12 @@ func (a *App) shutdown() error {
 	edge, cancelEdge := context.WithTimeout(all, limit*3/4) // the store keeps the rest
 	defer cancelEdge()
 
-	closed := make(chan error, 1)
-	go func() { closed <- a.http.Shutdown(edge) }() // closes the listener at once
+	// The listener stays open until the sockets are told: a client that polls
+	// hears of the end with its next request. New work is refused meanwhile.
 	if err := a.server.Shutdown(edge); err != nil {
 		a.log.Warn("not everything under way could finish", "error", err)
 	}
-	if err := <-closed; err != nil {
+	if err := a.http.Shutdown(edge); err != nil {
 		a.log.Warn("connections were cut", "error", err)
 		_ = a.http.Close()
 	}

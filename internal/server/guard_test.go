@@ -112,6 +112,10 @@ func TestGuardEverywhere(t *testing.T) {
 			!strings.Contains(got.Header.Get("Access-Control-Expose-Headers"), "ETag") {
 			t.Errorf("%s: %v", path, got.Header)
 		}
+		if _, rest, ok := strings.Cut(got.Body, `"sid":"`); ok {
+			sid, _, _ := strings.Cut(rest, `"`)
+			r.do("POST", path+"&sid="+sid, "1", "Content-Type: text/plain")
+		}
 		pre := r.do("OPTIONS", path, "", "Origin: "+page, "Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type,x-session-id")
 		if pre.Status != 204 || pre.Header.Get("Access-Control-Allow-Origin") != page || !strings.Contains(strings.ToLower(pre.Header.Get("Access-Control-Allow-Headers")), "x-session-id") {
 			t.Errorf("preflight %s: %d %v", path, pre.Status, pre.Header)
