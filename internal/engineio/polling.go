@@ -252,6 +252,7 @@ func (c *Conn) onPacket(p Packet) error {
 		c.busy.Add(1)
 		defer c.busy.Add(-1)
 		c.srv.handler.Message(c, p.Data, p.Binary)
+	default: // open, noop and upgrade mean nothing here
 	}
 	return nil
 }

@@ -336,7 +336,7 @@ func (gwsEvents) OnPing(socket *gws.Conn, payload []byte) { _ = socket.WritePong
 
 // OnMessage handles one whole message.
 func (gwsEvents) OnMessage(socket *gws.Conn, m *gws.Message) {
-	defer m.Close()
+	defer func() { _ = m.Close() }() // gives its buffer back; never fails
 	ws := socket.NetConn().(*wsConn)
 	if m.Opcode == gws.OpcodeText {
 		ws.onText(m.Bytes())
@@ -390,8 +390,17 @@ func (silent) Error(...any) {}
 // noStorage is the session storage that we do not use.
 type noStorage struct{}
 
-func (noStorage) Len() int                     { return 0 }
-func (noStorage) Load(string) (any, bool)      { return nil, false }
-func (noStorage) Delete(string)                {}
-func (noStorage) Store(string, any)            {}
+// Len returns 0.
+func (noStorage) Len() int { return 0 }
+
+// Load finds nothing.
+func (noStorage) Load(string) (any, bool) { return nil, false }
+
+// Delete does nothing.
+func (noStorage) Delete(string) {}
+
+// Store does nothing.
+func (noStorage) Store(string, any) {}
+
+// Range visits nothing.
 func (noStorage) Range(func(string, any) bool) {}

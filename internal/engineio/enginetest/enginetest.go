@@ -82,9 +82,8 @@ func (c *Client) Do(ctx context.Context, method string, query string, header htt
 	if err != nil {
 		return Response{}, err
 	}
-	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
-	return Response{Status: res.StatusCode, Body: string(b), Header: res.Header}, err
+	return Response{Status: res.StatusCode, Body: string(b), Header: res.Header}, errors.Join(err, res.Body.Close())
 }
 
 // Handshake is the payload of an open packet.
@@ -181,22 +180,21 @@ func (c *Client) OpenWebSocket(ctx context.Context, sid string, header http.Head
 	if err != nil {
 		return nil, err
 	}
-	ws, err := c.handshake(conn, sid, header)
+	ws, err := c.handshake(ctx, conn, sid, header)
 	if err != nil {
-		conn.Close()
-		return nil, err
+		return nil, errors.Join(err, conn.Close())
 	}
 	return ws, nil
 }
 
-func (c *Client) handshake(conn net.Conn, sid string, header http.Header) (*WebSocket, error) {
+func (c *Client) handshake(ctx context.Context, conn net.Conn, sid string, header http.Header) (*WebSocket, error) {
 	var key [16]byte
 	rand.Read(key[:])
 	query := "EIO=4&transport=websocket"
 	if sid != "" {
 		query += "&sid=" + url.QueryEscape(sid)
 	}
-	req, err := http.NewRequest(http.MethodGet, "http://"+c.Host+c.Path+"?"+query, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+c.Host+c.Path+"?"+query, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -213,12 +211,13 @@ func (c *Client) handshake(conn net.Conn, sid string, header http.Header) (*WebS
 		return nil, err
 	}
 	r := bufio.NewReader(conn)
-	res, err := http.ReadResponse(r, req)
+	res, err := http.ReadResponse(r, req) //nolint:bodyclose // a 101 has no body that ends
 	if err != nil {
 		return nil, err
 	}
 	if res.StatusCode != http.StatusSwitchingProtocols {
 		body, _ := io.ReadAll(res.Body) // what there is of it
+		_ = res.Body.Close()            // the caller closes the connection
 		return nil, &StatusError{Response{Status: res.StatusCode, Body: string(body), Header: res.Header}}
 	}
 	return &WebSocket{Conn: conn, Header: res.Header, r: r}, nil
