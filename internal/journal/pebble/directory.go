@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -38,6 +39,7 @@ type directory struct {
 	store string
 	lock  *pdb.Lock
 	owner bool // we wrote OWNER
+	fresh bool // it holds no database yet
 }
 
 // claim makes the directory, locks it and checks its format.
@@ -103,6 +105,11 @@ func (d *directory) syncDir(path string) error {
 
 // checkFormat reads FORMAT, or writes it for a directory that holds no store.
 func (d *directory) checkFormat(readOnly bool) error {
+	files, err := d.fs.List(d.store)
+	if err != nil {
+		return fault.Wrap(err, fault.Unavailable, "cannot list %s: %v", d.store, err)
+	}
+	d.fresh = !slices.ContainsFunc(files, func(f string) bool { return strings.HasPrefix(f, manifestPrefix) })
 	path := d.fs.PathJoin(d.root, formatFile)
 	text, err := d.readFile(path)
 	switch {
@@ -110,15 +117,8 @@ func (d *directory) checkFormat(readOnly bool) error {
 		return d.parseFormat(text)
 	case !errors.Is(err, fs.ErrNotExist):
 		return fault.Wrap(err, fault.Unavailable, "cannot read %s: %v", path, err)
-	}
-	files, err := d.fs.List(d.store)
-	if err != nil {
-		return fault.Wrap(err, fault.Unavailable, "cannot list %s: %v", d.store, err)
-	}
-	for _, f := range files {
-		if strings.HasPrefix(f, "MANIFEST-") {
-			return fault.New(fault.Conflict, "%s holds a store but no %s file: it is not a graphroom data directory, or is damaged", d.root, formatFile)
-		}
+	case !d.fresh:
+		return fault.New(fault.Conflict, "%s holds a store but no %s file: it is not a graphroom data directory, or is damaged", d.root, formatFile)
 	}
 	if readOnly {
 		return fault.New(fault.NotFound, "%s is not a graphroom data directory", d.root)

@@ -51,7 +51,9 @@ func runBroken(t *testing.T, mem *vfs.MemFS, b *breaker) *ledger {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	l := newLedger()
-	s, err := pebble.Open(ctx, options(errorfs.Wrap(mem, b)))
+	o := options(errorfs.Wrap(mem, b))
+	o.StallTimeout = 200 * time.Millisecond
+	s, err := pebble.Open(ctx, o)
 	if err != nil {
 		if ctx.Err() != nil {
 			t.Fatalf("%v: open hangs", b)

@@ -20,8 +20,8 @@ import (
 // panics on these with locks released that its defers release again, which
 // ends the process in the middle of other people's requests. So such an error
 // never reaches Pebble: the goroutine that met it is parked for good, as in
-// logger.Fatalf. While the store opens they are passed on instead: nobody
-// waits yet, and Open can tell its caller.
+// logger.Fatalf. While the store opens, errors of the log are passed on instead:
+// Pebble hands them to Open.
 //
 // It also makes a new manifest's name durable with its content. Pebble leaves
 // that to the sync after the next step, which points to the manifest: on a file
@@ -38,9 +38,6 @@ type guard struct {
 const (
 	walSuffix      = ".log"
 	manifestPrefix = "MANIFEST-"
-	// retryPause is how long failing background work waits before it is tried
-	// again.
-	retryPause = 200 * time.Millisecond
 )
 
 // Unwrap implements vfs.FS.
@@ -53,6 +50,14 @@ func (g guard) Create(name string, category vfs.DiskWriteCategory) (vfs.File, er
 	return g.wrap(name, f, err)
 }
 
+// Open implements vfs.FS. Callers' reads come here too, so it only slows down.
+func (g guard) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	if s := g.store; s.opened.Load() && (s.Err() != nil || s.watch.running(troubleBackground)) {
+		<-time.After(s.retryPause())
+	}
+	return g.FS.Open(name, opts...)
+}
+
 // pace parks the goroutine when the store has failed, and holds it up while
 // background work fails. No lock of Pebble's is held while a file is made.
 func (g guard) pace() {
@@ -60,19 +65,20 @@ func (g guard) pace() {
 	if !s.opened.Load() {
 		return
 	}
+	if s.watch.running(troubleBackground) {
+		select {
+		case <-time.After(s.retryPause()):
+		case <-s.failed:
+		}
+	}
 	if s.Err() != nil {
 		select {}
 	}
-	if s.watch.running(troubleBackground) {
-		t := time.NewTimer(retryPause)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-s.failed:
-		case <-s.closing:
-		}
-	}
 }
+
+// retryPause is how long failing background work waits before it is tried
+// again.
+func (s *Store) retryPause() time.Duration { return min(200*time.Millisecond, s.opts.StallTimeout/8) }
 
 // ReuseForWrite implements vfs.FS.
 func (g guard) ReuseForWrite(oldname, newname string, category vfs.DiskWriteCategory) (vfs.File, error) {
@@ -92,19 +98,19 @@ func (g guard) OpenDir(name string) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &guardedFile{File: f, guard: g, name: name, park: true}, nil
+	return &guardedFile{File: f, guard: g, name: name, dir: true}, nil
 }
 
 func (g guard) wrap(name string, f vfs.File, err error) (vfs.File, error) {
 	wal := strings.HasSuffix(name, walSuffix)
 	if err != nil {
 		if wal {
-			g.trouble("create", name, true, err)
+			g.trouble("create", name, g.store.opened.Load(), err)
 		}
 		return nil, err
 	}
 	return &guardedFile{
-		File: f, guard: g, name: name, wal: wal, park: wal,
+		File: f, guard: g, name: name, wal: wal,
 		unnamed: strings.HasPrefix(g.PathBase(name), manifestPrefix),
 	}, nil
 }
@@ -118,10 +124,10 @@ func (g guard) syncName(name string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// trouble fails the store and, once it is open, parks the goroutine if told so.
+// trouble fails the store and parks the goroutine if told so.
 func (g guard) trouble(what, name string, park bool, err error) {
 	g.store.fail(fmt.Errorf("%s %s: %w", what, name, err))
-	if park && g.store.opened.Load() {
+	if park {
 		select {}
 	}
 }
@@ -130,8 +136,8 @@ type guardedFile struct {
 	vfs.File
 	guard guard
 	name  string
-	wal   bool // every error matters
-	park  bool // an error that matters is not passed on
+	wal   bool // the log: every error matters
+	dir   bool
 	// unnamed: the name is not durable yet, and the next Sync makes it so. Only
 	// the file's one writer touches it.
 	unnamed bool
@@ -141,7 +147,7 @@ type guardedFile struct {
 func (f *guardedFile) Write(p []byte) (int, error) {
 	n, err := f.File.Write(p)
 	if err != nil && f.wal {
-		f.guard.trouble("write", f.name, f.park, err)
+		f.guard.trouble("write", f.name, f.guard.store.opened.Load(), err)
 	}
 	return n, err
 }
@@ -150,7 +156,7 @@ func (f *guardedFile) Write(p []byte) (int, error) {
 func (f *guardedFile) Close() error {
 	err := f.File.Close()
 	if err != nil && f.wal {
-		f.guard.trouble("close", f.name, f.park, err)
+		f.guard.trouble("close", f.name, f.guard.store.opened.Load(), err)
 	}
 	return err
 }
@@ -176,7 +182,7 @@ func (f *guardedFile) SyncTo(length int64) (bool, error) {
 
 func (f *guardedFile) synced(err error) error {
 	if err != nil {
-		f.guard.trouble("sync", f.name, f.park, err)
+		f.guard.trouble("sync", f.name, f.dir || f.wal && f.guard.store.opened.Load(), err)
 	}
 	return err
 }

@@ -112,6 +112,11 @@ func (s *Store) listener() *pdb.EventListener {
 				s.watch.end(troubleBackground)
 			}
 		},
+		CompactionEnd: func(info pdb.CompactionInfo) {
+			if info.Err == nil {
+				s.watch.end(troubleBackground)
+			}
+		},
 		WriteStallBegin: func(info pdb.WriteStallBeginInfo) {
 			s.stats.stalls.Add(1)
 			s.watch.begin(troubleStall, fmt.Errorf("writes stall: %s", info.Reason))

@@ -2,11 +2,13 @@ package pebble
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	pdb "github.com/cockroachdb/pebble/v2"
 
 	"github.com/graphroom/graphroom/internal/fault"
+	"github.com/graphroom/graphroom/internal/journal"
 )
 
 // Open opens the data directory, making it when it does not exist, and holds
@@ -70,16 +72,32 @@ func (s *Store) open() (err error) {
 	}
 	cache := pdb.NewCache(s.opts.CacheBytes)
 	defer cache.Unref() // the database holds its own reference
-	db, err := pdb.Open(s.dir.store, s.pebbleOptions(cache))
+	s.db, err = s.openDatabase(cache)
 	if err != nil {
 		_ = s.dir.release()
-		if pdb.IsCorruptionError(err) {
+		if pdb.IsCorruptionError(err) || errors.Is(err, journal.ErrCorrupt) {
 			return fault.Wrap(err, fault.Internal, "the data directory %s is damaged: %v", s.opts.Dir, err)
 		}
 		return fault.Wrap(err, fault.Unavailable, "cannot open the data directory %s: %v", s.opts.Dir, err)
 	}
-	s.db = db
 	return nil
+}
+
+func (s *Store) openDatabase(cache *pdb.Cache) (*pdb.DB, error) {
+	if err := checkLog(s.opts.FS, s.dir.store); err != nil {
+		return nil, err
+	}
+	o := s.pebbleOptions(cache)
+	db, err := pdb.Open(s.dir.store, o)
+	if err != nil || !s.dir.fresh {
+		return db, err
+	}
+	// A new database has made its first log in an older format, which cannot
+	// tell damage from a torn tail. The next one is of the newest.
+	if err := db.Close(); err != nil {
+		return nil, err
+	}
+	return pdb.Open(s.dir.store, o)
 }
 
 func (s *Store) pebbleOptions(cache *pdb.Cache) *pdb.Options {
@@ -109,5 +127,5 @@ func describe(owner string) string {
 	if owner == "" {
 		return "another process"
 	}
-	return fmt.Sprintf("another process (%s)", owner)
+	return "the process with " + owner
 }

@@ -2,6 +2,7 @@ package pebble_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/graphroom/graphroom/internal/journal/pebble"
 	"github.com/graphroom/graphroom/internal/project"
@@ -25,4 +26,8 @@ func TestProjectContract(t *testing.T) {
 			})
 		})
 	}
+}
+
+func savedProject(id string) project.Saved {
+	return project.Saved{ProjectID: id, TemplateID: "outline", Name: "n", SavedAt: time.UnixMilli(1), Graph: []byte("{}")}
 }

@@ -170,9 +170,8 @@ func (s *Store) Close(ctx context.Context) error {
 func (s *Store) shutdown() {
 	defer close(s.ended)
 	<-s.idle
-	if s.Err() == nil && !s.opts.ReadOnly {
-		s.dirty.Store(true)
-		_ = s.syncNow() // a failure is in Err
+	if !s.opts.ReadOnly {
+		s.settle()
 	}
 	close(s.queue)
 	s.loops.Wait()
@@ -182,4 +181,23 @@ func (s *Store) shutdown() {
 		return
 	}
 	s.closeErr = errors.Join(s.db.Close(), s.dir.release())
+}
+
+// settle syncs, and moves what is in the log into tables: the next start has
+// nothing to replay, and a table that is damaged can be told from one that
+// ends early. A failure is in Err.
+func (s *Store) settle() {
+	s.dirty.Store(true)
+	if s.Err() != nil || s.syncNow() != nil || s.stats.commits.Load() <= 1 {
+		return
+	}
+	flushed, err := s.db.AsyncFlush()
+	if err != nil {
+		s.fail(fmt.Errorf("flush: %w", err))
+		return
+	}
+	select {
+	case <-flushed:
+	case <-s.failed:
+	}
 }
