@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -159,5 +160,34 @@ func TestStuckFollowers(t *testing.T) {
 	}
 	if info, err := r.s.Info(t.Context()); err != nil || info.NodeCount != 1001 {
 		t.Errorf("%+v, %v", info, err)
+	}
+}
+
+// SPEC N-12: head_seq never runs ahead of what has been published.
+func TestHintsStandBehindWhatIsPublished(t *testing.T) {
+	r := newRoom(t, nil)
+	feed := r.tail()
+	var wg sync.WaitGroup
+	for range 20 {
+		wg.Go(func() {
+			for range 20 {
+				if _, err := r.do("ann", "CreateNode", `{"blueprint_type_id":"item"}`); err != nil {
+					t.Error(err)
+				}
+				if _, err := r.do("ann", "CreateNode", `{"blueprint_type_id":"nope"}`); err == nil {
+					t.Error("accepted")
+				}
+			}
+		})
+	}
+	wg.Wait()
+	published := uint64(1)
+	for _, it := range feed.items() {
+		if it.Seq != 0 {
+			published = it.Seq
+		}
+		if it.Head != published {
+			t.Fatalf("%s stands behind %d, but %d was published", it.Name, it.Head, published)
+		}
 	}
 }

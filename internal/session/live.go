@@ -263,6 +263,9 @@ func (t *turn) reset() {
 func (t *turn) abandon(err *fault.Error, known bool) {
 	waiting := t.waiting
 	t.out = nil
+	if t.l.core != nil {
+		t.l.core.head = t.after // about to be discarded: what is published stands behind this
+	}
 	for _, r := range waiting {
 		refused := r.err != nil
 		if !refused {

@@ -98,7 +98,7 @@ func (s *Session) Execute(ctx context.Context, req Execute) (Receipt, error) {
 				return c.addGraph(&out, req.IncludeGraph)
 			}
 			started = true
-			t.hint(t.commandItem(EventCommandExecuting, req, executingBody{CommandType: commandType(req)}))
+			t.hint(t.commandItem(EventCommandExecuting, t.after, req, executingBody{CommandType: commandType(req)}))
 			if decodeErr != nil {
 				return decodeErr
 			}
@@ -114,7 +114,7 @@ func (s *Session) Execute(ctx context.Context, req Execute) (Receipt, error) {
 		},
 		failed: func(t *turn, err *fault.Error) {
 			if started {
-				t.out = append(t.out, t.commandItem(EventCommandFailed, req, failedBody{
+				t.out = append(t.out, t.commandItem(EventCommandFailed, t.head(), req, failedBody{
 					CommandType: commandType(req), Error: failedError{Code: string(err.Code), Message: err.Message},
 				}))
 			}
@@ -134,13 +134,20 @@ func commandType(req Execute) string {
 	return req.Type
 }
 
-// commandItem is a hint or failure: it has no number, and names the head that
+// head is the number that what is published next in this turn stands behind;
+// a hint, which leaves at once, stands behind t.after.
+func (t *turn) head() uint64 {
+	if t.l.core == nil {
+		return t.after
+	}
+	return t.l.core.head
+}
+
+// commandItem is a hint or failure: it has no number, and names the one that
 // it stands behind.
-func (t *turn) commandItem(name string, req Execute, body any) Item {
-	head := t.after
+func (t *turn) commandItem(name string, head uint64, req Execute, body any) Item {
 	project := req.ProjectID
 	if c := t.l.core; c != nil {
-		head = c.head
 		if project == "" {
 			project = c.active
 		} else if c.projects[project] == nil {
