@@ -67,7 +67,9 @@ def close(command):
 
 
 def reopen(command):
-    connect(command["client"])
+    # A new object: the threads of a closed one may outlive its disconnect()
+    # and disturb a connection that it makes at once.
+    open_client(clients[command["client"]][1])
 
 
 commands = {"open": open_client, "emit": emit, "close": close, "reopen": reopen,
