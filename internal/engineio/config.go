@@ -49,8 +49,10 @@ type Config struct {
 	// MaxQueue bounds the unsent bytes of a conn; one message may stand over
 	// it. Default 1 MiB.
 	MaxQueue int
-	// FlushInterval is the least time between two flushes of a lane; the first
-	// message after silence goes at once. Default 2 ms; negative: no wait.
+	// FlushInterval is the least time between two flushes of a lane, and half
+	// the most when flushing few messages to many conns takes much of its time.
+	// The first message after silence goes at once. Default 2 ms; negative: no
+	// wait.
 	FlushInterval time.Duration
 	// Lanes is how many goroutines write. Default GOMAXPROCS.
 	Lanes int

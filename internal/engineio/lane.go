@@ -23,9 +23,11 @@ type lane struct {
 	ready  []*shard // have messages
 	dirty  []*Conn  // have frames in their queue
 	timers timerHeap
-	until  int64 // server clock, ns
+	until  int64 // server clock, ns: when the goroutine looks without being woken
+	next   int64 // server clock, ns: earliest time of the next flush
 
 	// used by the goroutine only
+	seen    uint64 // order when the last flush began
 	shards  []*shard
 	conns   []*Conn
 	entries []entry
@@ -59,13 +61,19 @@ func (l *lane) stopped() bool { return l.done.Load() }
 func (l *lane) wakeShard(sh *shard) {
 	l.mu.Lock()
 	l.ready = append(l.ready, sh)
-	l.rouse(len(l.ready)+len(l.dirty) == 1)
+	l.rouse(l.sleepsLocked())
 }
 
 func (l *lane) wakeConn(c *Conn) {
 	l.mu.Lock()
 	l.dirty = append(l.dirty, c)
-	l.rouse(len(l.ready)+len(l.dirty) == 1)
+	l.rouse(l.sleepsLocked())
+}
+
+// sleepsLocked reports whether the goroutine must be woken for what was just
+// added: it is the first, and no look at the time of the next flush is planned.
+func (l *lane) sleepsLocked() bool {
+	return len(l.ready)+len(l.dirty) == 1 && l.until > l.next
 }
 
 // schedule sets the time (server clock) at which c.onTimer runs; 0 for never.
@@ -92,20 +100,20 @@ func (l *lane) rouse(reason bool) {
 func (l *lane) run(stop <-chan struct{}) {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	interval := int64(max(l.srv.cfg.FlushInterval, 0))
-	next := int64(0) // earliest time of the next flush
 	for {
 		now := l.srv.now()
 		l.runTimers(now)
 		l.mu.Lock()
-		pending := len(l.ready)+len(l.dirty) > 0
+		flush := len(l.ready)+len(l.dirty) > 0 && now >= l.next
 		l.mu.Unlock()
-		if pending && now >= next {
+		if flush {
+			before := l.order.Load()
 			l.flush()
-			next = now + interval
+			l.pace(now, int(before-l.seen))
+			l.seen = before
 			continue
 		}
-		timer.Reset(time.Duration(l.nextWake(next) - now))
+		timer.Reset(time.Duration(l.plan(now) - now))
 		select {
 		case <-l.wake:
 		case <-timer.C:
@@ -117,16 +125,38 @@ func (l *lane) run(stop <-chan struct{}) {
 	}
 }
 
-// nextWake notes and returns when to look again without being woken.
-func (l *lane) nextWake(flush int64) int64 {
+const (
+	paceShare = 10 // a lane flushes for about a tenth of its time,
+	paceMost  = 2  // as long as that takes no more than twice the interval,
+	paceFull  = 32 // and not so many messages are joined in one write anyway
+)
+
+// pace sets the time of the next flush, after one that began at start and
+// joined so many messages.
+func (l *lane) pace(start int64, messages int) {
+	interval := int64(max(l.srv.cfg.FlushInterval, 0))
+	next := start + interval
+	if messages < paceFull {
+		end := l.srv.now()
+		next = end + min(max((end-start)*paceShare, interval), interval*paceMost)
+	}
+	l.mu.Lock()
+	l.next = next
+	l.mu.Unlock()
+}
+
+// plan notes and returns when to look again without being woken. After a flush
+// that is at the time of the next one, whether there is something or not: more
+// often than not there is, and then nobody has to wake the goroutine.
+func (l *lane) plan(now int64) int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	at := l.srv.now() + int64(time.Hour)
+	at := now + int64(time.Hour)
 	if due := l.timers.first(); due != 0 && due < at {
 		at = due
 	}
-	if len(l.ready)+len(l.dirty) > 0 && flush < at {
-		at = flush
+	if l.next < at && (l.next > now || len(l.ready)+len(l.dirty) > 0) {
+		at = l.next
 	}
 	l.until = at
 	return at

@@ -43,8 +43,9 @@ type Config struct {
 	// MaxQueue bounds what is unsent on a connection, in bytes; one message may
 	// stand over it. Default 1 MiB.
 	MaxQueue int
-	// FlushInterval is the least time between two writes to a connection; the
-	// first message after silence goes at once. Default 2 ms; negative: none.
+	// FlushInterval is the least time between two writes to a connection, and
+	// half the most; the first message after silence goes at once. Default 2 ms;
+	// negative: none.
 	FlushInterval time.Duration
 	// Deflate offers permessage-deflate on WebSocket.
 	Deflate bool
