@@ -117,7 +117,7 @@ func (c *serveCmd) logger(w io.Writer) (*slog.Logger, error) {
 	case c.LogFormat == "json":
 		return slog.New(slog.NewJSONHandler(w, options)), nil
 	case c.LogFormat == "auto" && isTerminal(w):
-		return slog.New(tint.NewHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly})), nil
+		return slog.New(tint.NewTextHandler(w, &tint.Options{Level: level, TimeFormat: time.TimeOnly})), nil
 	default:
 		return slog.New(slog.NewTextHandler(w, options)), nil
 	}

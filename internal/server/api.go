@@ -220,7 +220,7 @@ func readInto(ctx context.Context, into any, optional bool) error {
 		}
 		return fault.New(fault.InvalidRequest, "a JSON body is required")
 	}
-	return decodeStrict(body, into, fault.InvalidRequest, false)
+	return decodeStrict(body, into, false)
 }
 
 // serveOpenAPI registers the description itself, encoded once.

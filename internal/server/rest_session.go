@@ -8,11 +8,6 @@ import (
 	"github.com/graphroom/graphroom/internal/session"
 )
 
-const (
-	defaultPage = 100
-	maxPage     = 1000
-)
-
 type createSessionBody struct {
 	SessionID string `json:"session_id,omitempty" pattern:"^[A-Za-z0-9_-]{1,128}$" doc:"Chosen by the client; default: a new UUID"`
 }

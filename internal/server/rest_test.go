@@ -329,8 +329,8 @@ func TestPanicIsContained(t *testing.T) {
 	}
 	half := r.srv.rest(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("half")); panic("secret") }))
 	defer func() {
-		if p := recover(); p != http.ErrAbortHandler {
-			t.Errorf("half an answer ended with %v", p)
+		if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
+			t.Errorf("half an answer ended with %v", err)
 		}
 	}()
 	half.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/api/v1/x", nil))
@@ -427,7 +427,7 @@ func TestManyWriters(t *testing.T) {
 	const writers, each, watchers = 200, 50, 10
 	var clients []*client
 	for i := range watchers {
-		clients = append(clients, r.join([]string{"/graph", "/"}[i%2], m.session))
+		clients = append(clients, r.joinWS([]string{"/graph", "/"}[i%2], m.session))
 	}
 	r.http.Client().Transport.(*http.Transport).MaxIdleConnsPerHost = writers
 	var mu sync.Mutex
@@ -471,5 +471,45 @@ func TestManyWriters(t *testing.T) {
 		if !slices.Equal(got, journal) {
 			t.Errorf("client %d has %d of %d numbered events", i, len(got), len(journal))
 		}
+	}
+}
+
+// SPEC X-6: a thousand sessions at once, and no event in a wrong one.
+func TestManySessions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("long")
+	}
+	r := newRig(t)
+	const sessions, each, workers = 1000, 3, 16
+	r.http.Client().Transport.(*http.Transport).MaxIdleConnsPerHost = workers
+	ids := make(chan int)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() {
+			for i := range ids {
+				m := r.open("outline")
+				c := r.joinWS([]string{"/graph", "/"}[i%2], m.session)
+				for range each {
+					r.create(m, m.root, m.session)
+				}
+				list := c.until("command:executed", each)
+				for _, g := range list {
+					if g.Payload["session_id"] != m.session {
+						t.Errorf("%s of session %v came to %s", g.Name, g.Payload["session_id"], m.session)
+					}
+				}
+				if got := numbered(list); !slices.Equal(got, []uint64{2, 3, 4, 5, 6, 7}) {
+					t.Errorf("session %d: %v", i, got)
+				}
+			}
+		})
+	}
+	for i := range sessions {
+		ids <- i
+	}
+	close(ids)
+	wg.Wait()
+	if h := r.ok("GET", "/api/v1/health", ""); h["sockets"] != float64(sessions) || h["sessions"] != float64(sessions) {
+		t.Errorf("health: %v", h)
 	}
 }

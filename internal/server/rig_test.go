@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/lxzan/gws"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/graphroom/graphroom/internal/graph"
@@ -204,8 +205,9 @@ func (r *rig) graph(m room) string {
 	return body
 }
 
-// client is a Socket.IO client over polling with one namespace.
+// client is a Socket.IO client with one namespace, over polling or websocket.
 type client struct {
+	ws    *gws.Conn // nil with polling
 	t     *testing.T
 	base  string
 	ns    string // "" or "/graph,"
@@ -247,6 +249,16 @@ func (r *rig) dial(ns, auth string, query ...string) *client {
 		q.Set(k, v)
 	}
 	base := r.http.URL + "/socket.io/?"
+	if q.Get("transport") == "websocket" {
+		ws, _, err := gws.NewClient(&wsHandler{c: c, connect: "40" + c.ns + auth}, &gws.ClientOption{Addr: strings.Replace(base, "http", "ws", 1) + q.Encode()})
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		c.ws = ws
+		go ws.ReadLoop()
+		c.wait("CONNECT is answered", func() bool { return c.kind != 0 })
+		return c
+	}
 	status, body := c.get(base + q.Encode())
 	if status != http.StatusOK || !strings.HasPrefix(body, "0{") {
 		r.t.Fatalf("handshake: %d %s", status, body)
@@ -269,11 +281,42 @@ func (r *rig) dial(ns, auth string, query ...string) *client {
 func (r *rig) join(ns, sessionID string, more ...string) *client {
 	r.t.Helper()
 	auth := fmt.Sprintf(`{"session_id":%q%s}`, sessionID, strings.Join(more, ""))
-	c := r.dial(ns, auth)
+	return r.joined(r.dial(ns, auth))
+}
+
+// joinWS is join over websocket.
+func (r *rig) joinWS(ns, sessionID string) *client {
+	r.t.Helper()
+	return r.joined(r.dial(ns, fmt.Sprintf(`{"session_id":%q}`, sessionID), "transport=websocket"))
+}
+
+func (r *rig) joined(c *client) *client {
+	r.t.Helper()
 	if c.kind != '0' {
 		r.t.Fatalf("refused: %s", c.reply)
 	}
 	return c
+}
+
+// wsHandler reads a client's websocket.
+type wsHandler struct {
+	gws.BuiltinEventHandler
+	c       *client
+	connect string
+}
+
+func (h *wsHandler) OnClose(*gws.Conn, error) { h.c.end() }
+
+func (h *wsHandler) OnMessage(conn *gws.Conn, m *gws.Message) {
+	defer m.Close()
+	switch text := m.Data.String(); {
+	case strings.HasPrefix(text, "0"):
+		_ = conn.WriteString(h.connect)
+	case text == "2":
+		_ = conn.WriteString("3")
+	case strings.HasPrefix(text, "4"):
+		h.c.packet(text[1:])
+	}
 }
 
 func (c *client) get(u string) (int, string) {
@@ -288,6 +331,12 @@ func (c *client) get(u string) (int, string) {
 
 func (c *client) post(packet string) {
 	c.t.Helper()
+	if c.ws != nil {
+		if err := c.ws.WriteString(packet); err != nil {
+			c.t.Fatal(err)
+		}
+		return
+	}
 	resp, err := c.http.Post(c.base, "text/plain;charset=UTF-8", strings.NewReader(packet))
 	if err != nil {
 		c.t.Fatal(err)
@@ -373,7 +422,7 @@ func (c *client) wait(what string, cond func() bool) {
 	defer c.mu.Unlock()
 	for !cond() {
 		if time.Now().After(deadline) {
-			c.t.Fatalf("waited in vain until %s; got %v", what, c.got)
+			c.t.Fatalf("waited in vain until %s; ended: %v; %d events, the last are %.1000v", what, c.ended, len(c.got), c.got[max(0, len(c.got)-3):])
 		}
 		c.cond.Wait()
 	}
@@ -425,6 +474,10 @@ func (c *client) until(name string, count int) []got {
 }
 
 func (c *client) close() {
+	if c.ws != nil {
+		_ = c.ws.NetConn().Close()
+		return
+	}
 	resp, err := c.http.Post(c.base, "text/plain", strings.NewReader("1"))
 	if err == nil {
 		resp.Body.Close()

@@ -108,7 +108,7 @@ func parseAuth(sock *socketio.Socket, auth json.RawMessage) (authPayload, sessio
 		if err := checkJSON(auth); err != nil {
 			return a, cl, err
 		}
-		if err := decodeStrict(auth, &a, fault.InvalidRequest, true); err != nil {
+		if err := decodeStrict(auth, &a, true); err != nil {
 			return a, cl, err
 		}
 	}
@@ -125,7 +125,7 @@ func parseAuth(sock *socketio.Socket, auth json.RawMessage) (authPayload, sessio
 		return a, cl, nil
 	}
 	var c authClient
-	if err := decodeStrict(a.Client, &c, fault.InvalidRequest, true); err != nil {
+	if err := decodeStrict(a.Client, &c, true); err != nil {
 		return a, cl, err
 	}
 	if !printable(c.ID, maxClientID) || !printable(c.Name, maxClientName) || !printable(c.Color, maxClientColor) {
@@ -287,7 +287,7 @@ func readEvent(ev socketio.Event, p *peer, into any, sessionID *string, optional
 	if err := checkJSON(ev.Args[0]); err != nil {
 		return err
 	}
-	if err := decodeStrict(ev.Args[0], into, fault.InvalidRequest, false); err != nil {
+	if err := decodeStrict(ev.Args[0], into, false); err != nil {
 		return err
 	}
 	if *sessionID != "" && *sessionID != p.b.sess.ID() {

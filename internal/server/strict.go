@@ -136,11 +136,11 @@ func unquote(raw []byte) string {
 // into points to. Fields match by their exact name, an unknown one is refused
 // unless lenient, and the message names the field. The result shares no memory
 // with data.
-func decodeStrict(data []byte, into any, code fault.Code, lenient bool) error {
+func decodeStrict(data []byte, into any, lenient bool) error {
 	t := reflect.TypeOf(into).Elem()
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(data, &fields); err != nil || fields == nil {
-		return fault.New(code, "a JSON object is expected")
+		return fault.New(fault.InvalidRequest, "a JSON object is expected")
 	}
 	known := map[string]int{}
 	for i := range t.NumField() {
@@ -158,7 +158,7 @@ func decodeStrict(data []byte, into any, code fault.Code, lenient bool) error {
 		}
 		if len(unknown) > 0 {
 			sortDetails(unknown)
-			return fault.New(code, "unknown field %q", unknown[0].Location).With(unknown...)
+			return fault.New(fault.InvalidRequest, "unknown field %q", unknown[0].Location).With(unknown...)
 		}
 	}
 	v := reflect.ValueOf(into).Elem()
@@ -173,7 +173,7 @@ func decodeStrict(data []byte, into any, code fault.Code, lenient bool) error {
 				return coded
 			}
 			want := typeName(t.Field(i).Type)
-			return fault.New(code, "%s must be %s", name, want).With(fault.Detail{Location: name, Message: "must be " + want})
+			return fault.New(fault.InvalidRequest, "%s must be %s", name, want).With(fault.Detail{Location: name, Message: "must be " + want})
 		}
 	}
 	return nil

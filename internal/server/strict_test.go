@@ -42,17 +42,17 @@ func TestDecodeStrict(t *testing.T) {
 		{`{"expected_seq":1.5}`, "expected_seq"},
 	} {
 		var b executeBody
-		err := fault.From(decodeStrict([]byte(tc.in), &b, fault.InvalidRequest, false))
+		err := fault.From(decodeStrict([]byte(tc.in), &b, false))
 		if err == nil || len(err.Details) == 0 || err.Details[0].Location != tc.location {
 			t.Errorf("%s: %v %+v", tc.in, err, err.Details)
 		}
 	}
 	var b executeBody
-	if err := decodeStrict([]byte(`{"command_type":"X","data":{"a":1},"expected_seq":null,"session_id":null}`), &b, fault.InvalidRequest, false); err != nil || b.ExpectedSeq != nil || string(b.Data) != `{"a":1}` {
+	if err := decodeStrict([]byte(`{"command_type":"X","data":{"a":1},"expected_seq":null,"session_id":null}`), &b, false); err != nil || b.ExpectedSeq != nil || string(b.Data) != `{"a":1}` {
 		t.Errorf("%v %+v", err, b)
 	}
 	var lenient authPayload
-	if err := decodeStrict([]byte(`{"session_id":"s","more":1}`), &lenient, fault.InvalidRequest, true); err != nil || lenient.SessionID != "s" {
+	if err := decodeStrict([]byte(`{"session_id":"s","more":1}`), &lenient, true); err != nil || lenient.SessionID != "s" {
 		t.Errorf("%v %+v", err, lenient)
 	}
 }
@@ -70,7 +70,7 @@ func FuzzCheckJSON(f *testing.F) {
 		}
 		if err == nil {
 			var b executeBody
-			_ = decodeStrict(data, &b, fault.InvalidRequest, false)
+			_ = decodeStrict(data, &b, false)
 		}
 	})
 }
