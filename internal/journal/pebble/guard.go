@@ -3,6 +3,7 @@ package pebble
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -38,6 +39,8 @@ type guard struct {
 const (
 	walSuffix      = ".log"
 	manifestPrefix = "MANIFEST-"
+	// failedPause is how long a failing read takes when the store has failed.
+	failedPause = 5 * time.Second
 )
 
 // Unwrap implements vfs.FS.
@@ -50,12 +53,41 @@ func (g guard) Create(name string, category vfs.DiskWriteCategory) (vfs.File, er
 	return g.wrap(name, f, err)
 }
 
-// Open implements vfs.FS. Callers' reads come here too, so it only slows down.
+// Open implements vfs.FS.
 func (g guard) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
-	if s := g.store; s.opened.Load() && (s.Err() != nil || s.watch.running(troubleBackground)) {
+	f, err := g.FS.Open(name, opts...)
+	if err != nil {
+		g.slow()
+		return nil, err
+	}
+	return &guardedReader{File: f, guard: g}, nil
+}
+
+// guardedReader is a file that Pebble reads.
+type guardedReader struct {
+	vfs.File
+	guard guard
+}
+
+// ReadAt implements vfs.File.
+func (f *guardedReader) ReadAt(p []byte, off int64) (int, error) {
+	n, err := f.File.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		f.guard.slow()
+	}
+	return n, err
+}
+
+// slow holds up a read that failed while background work fails, which repeats
+// such reads at once. Callers' reads may be meant too, so it never parks.
+func (g guard) slow() {
+	switch s := g.store; {
+	case !s.opened.Load():
+	case s.Err() != nil:
+		<-time.After(failedPause)
+	case s.watch.running(troubleBackground):
 		<-time.After(s.retryPause())
 	}
-	return g.FS.Open(name, opts...)
 }
 
 // pace parks the goroutine when the store has failed, and holds it up while
