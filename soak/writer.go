@@ -112,12 +112,13 @@ func (w *writer) settle(r request, a answer) {
 		}
 		w.tally.add(&w.tally.Refused, 1)
 		w.ledger.refuse(r.id)
+		w.forget(r)
 		return
 	}
 	w.tally.add(&w.tally.Commands, 1)
 	w.ledger.acknowledged(r.id, a.Seq)
 	w.world.acked()
-	w.learn(r, a)
+	w.learn(r)
 	w.history = append(w.history, done{r, a})
 	if len(w.history) > maxHistory {
 		w.history = slices.Delete(w.history, 0, 1)
@@ -223,13 +224,27 @@ func (w *writer) update() map[string]any {
 }
 
 // learn keeps the ids of this writer's nodes.
-func (w *writer) learn(r request, _ answer) {
-	data, _ := r.body["data"].(map[string]any)
-	id, _ := data["node_id"].(string)
-	switch r.body["command_type"] {
+func (w *writer) learn(r request) {
+	switch data, _ := r.body["data"].(map[string]any); r.body["command_type"] {
 	case "CreateNode":
+		id, _ := data["node_id"].(string)
 		w.nodes = append(w.nodes, id)
 	case "DeleteNode":
+		w.forget(r)
+	}
+}
+
+// forget drops the node of a request that was deleted, or whose creation was
+// undone.
+func (w *writer) forget(r request) {
+	data, _ := r.body["data"].(map[string]any)
+	id, ok := data["node_id"].(string)
+	if commands, isBatch := data["commands"].([]any); isBatch {
+		first, _ := commands[w.rng.IntN(len(commands))].(map[string]any)
+		inner, _ := first["data"].(map[string]any)
+		id, ok = inner["node_id"].(string)
+	}
+	if ok {
 		w.nodes = slices.DeleteFunc(w.nodes, func(n string) bool { return n == id })
 	}
 }

@@ -27,6 +27,7 @@ const entryFormat = 1
 type entry struct {
 	First uint64 `json:"-"`
 	Last  uint64 `json:"-"`
+	size  int    // of the journal record; 0 before it is one
 
 	Format      int             `json:"v"`
 	Kind        string          `json:"kind"`
@@ -96,7 +97,7 @@ func encodeEntry(e *entry) (journal.Record, error) {
 }
 
 func decodeEntry(r journal.Record) (*entry, error) {
-	e := &entry{First: r.First, Last: r.Last}
+	e := &entry{First: r.First, Last: r.Last, size: len(r.Data)}
 	if err := json.Unmarshal(r.Data, e); err != nil {
 		return nil, fmt.Errorf("entry %d: %w", r.First, err)
 	}

@@ -18,7 +18,7 @@ func (l *live) load() error {
 	if l.core != nil {
 		return nil
 	}
-	c, size, err := loadCore(l.ctx, l.m.cfg.Journal, l.id, l.m.cfg.limits(), 0)
+	c, tail, err := loadCore(l.ctx, l.m.cfg.Journal, l.id, l.m.cfg.limits(), 0)
 	if err != nil {
 		return l.loadError(err)
 	}
@@ -26,8 +26,10 @@ func (l *live) load() error {
 	if err != nil {
 		return l.loadError(err)
 	}
-	l.core, l.firstSeq, l.snapSize = c, head.First, size
-	l.sinceBytes, l.sinceCount = 0, 0
+	// What was read behind the snapshot counts: else a server that is killed
+	// often would never write the next one, and read more at every start.
+	l.core, l.firstSeq, l.snapSize = c, head.First, tail.snapshot
+	l.sinceBytes, l.sinceCount = tail.bytes, tail.entries
 	return nil
 }
 
@@ -42,34 +44,43 @@ func (l *live) loadError(err error) error {
 	return fault.From(err)
 }
 
-// loadCore rebuilds a session as it was at seq, or as it is for seq 0. It
-// returns the size of the snapshot it began with.
-func loadCore(ctx context.Context, j journal.Journal, id string, limits coreLimits, at uint64) (*core, int, error) {
+// loadTail is what a session was rebuilt from.
+type loadTail struct {
+	snapshot       int // bytes of the snapshot
+	entries, bytes int // read behind it
+}
+
+// loadCore rebuilds a session as it was at seq, or as it is for seq 0.
+func loadCore(ctx context.Context, j journal.Journal, id string, limits coreLimits, at uint64) (*core, loadTail, error) {
+	var tail loadTail
 	meta, err := readMeta(ctx, j, id)
 	if err != nil {
-		return nil, 0, err
+		return nil, tail, err
 	}
 	seq, data, err := j.Snapshot(ctx, id)
 	if err != nil {
-		return nil, 0, err
+		return nil, tail, err
 	}
+	tail.snapshot = len(data)
 	c := newCore(id, meta.Epoch, meta.CreatedAt, limits)
 	if seq > 0 && (at == 0 || seq <= at) {
 		if err := c.decode(data); err != nil {
-			return nil, 0, fmt.Errorf("session %s: snapshot at %d: %w", id, seq, err)
+			return nil, tail, fmt.Errorf("session %s: snapshot at %d: %w", id, seq, err)
 		}
 		if c.head != seq {
-			return nil, 0, fmt.Errorf("session %s: snapshot at %d says it is of %d", id, seq, c.head)
+			return nil, tail, fmt.Errorf("session %s: snapshot at %d says it is of %d", id, seq, c.head)
 		}
 	}
 	err = eachEntry(ctx, j, id, c.head, func(e *entry) error {
 		if at != 0 && e.Last > at {
 			return errPast
 		}
+		tail.entries++
+		tail.bytes += e.size
 		return c.apply(e)
 	})
 	if err != nil && !errors.Is(err, errPast) {
-		return nil, 0, fmt.Errorf("session %s: %w", id, err)
+		return nil, tail, fmt.Errorf("session %s: %w", id, err)
 	}
-	return c, len(data), nil
+	return c, tail, nil
 }

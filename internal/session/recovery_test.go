@@ -202,3 +202,23 @@ func TestDamagedEntries(t *testing.T) {
 		t.Error("snapshot of a newer format: read")
 	}
 }
+
+// SPEC N-41: a server that never lives long still writes snapshots: what was
+// read at the start counts.
+func TestSnapshotsAcrossShortLives(t *testing.T) {
+	r := newRoom(t, func(c *Config) { c.SnapshotEntries, c.SnapshotMinBytes = 20, 1 })
+	for range 6 {
+		for range 5 {
+			r.set("ann", r.root, "size", 1)
+			r.set("ann", r.root, "size", 2)
+		}
+		r.start() // without closing the one before, as after a kill
+		r.s = r.session("room")
+		r.graph()
+	}
+	r.close(r.m)
+	seq, _, err := r.journal.Snapshot(t.Context(), "room")
+	if err != nil || seq == 0 {
+		t.Fatalf("snapshot at %d, %v", seq, err)
+	}
+}
