@@ -68,3 +68,61 @@ func benchAppend(b *testing.B, j journal.Journal, writers int) {
 		b.ReportMetric(float64(st.Commits)/float64(st.Groups), "appends/group")
 	}
 }
+
+// BenchmarkCold measures a restart with a million entries in a thousand
+// sessions: opening the directory, and the first read and append of a session
+// that is not in memory.
+func BenchmarkCold(b *testing.B) {
+	const sessions, entries, size = 1000, 1000, 400
+	o := pebble.Options{Dir: b.TempDir(), Sync: pebble.SyncInterval}
+	s := open(b, o)
+	data := make([]byte, size)
+	recs := make([]journal.Record, 0, 100)
+	for i := range sessions {
+		id := fmt.Sprintf("s%04d", i)
+		if err := s.Create(b.Context(), id, nil); err != nil {
+			b.Fatal(err)
+		}
+		for seq := uint64(1); seq <= entries; {
+			from := seq
+			for recs = recs[:0]; len(recs) < cap(recs); seq++ {
+				recs = append(recs, journal.Record{First: seq, Last: seq, Data: data})
+			}
+			if err := s.Append(b.Context(), id, from-1, recs); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	shut(b, s)
+	o.Sync = pebble.SyncAlways
+
+	b.Run("open", func(b *testing.B) {
+		for range b.N {
+			shut(b, open(b, o))
+		}
+	})
+	b.Run("first-append", func(b *testing.B) {
+		s := open(b, o)
+		defer func() { shut(b, s) }()
+		used := 0
+		for i := range b.N {
+			if used++; used > sessions/2 { // the rest is warm: start again
+				b.StopTimer()
+				shut(b, s)
+				s, used = open(b, o), 1
+				b.StartTimer()
+			}
+			id := fmt.Sprintf("s%04d", i*7%sessions)
+			h, err := s.Head(b.Context(), id)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := s.Read(b.Context(), id, h.Last-100, 1<<20); err != nil {
+				b.Fatal(err)
+			}
+			if err := s.Append(b.Context(), id, h.Last, []journal.Record{{First: h.Last + 1, Last: h.Last + 1, Data: data}}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

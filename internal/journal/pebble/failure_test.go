@@ -161,14 +161,20 @@ type image struct {
 	l  *ledger
 }
 
-// snap keeps what a crash at this moment would leave. The ledger is read
-// first, so that it can only know less than the disk.
+// snap keeps what a crash at this moment would leave. An image during which the
+// workload went on, beside this sync of the background's, is taken again.
 func (c *crasher) snap() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	l := c.ledger()
 	for _, percent := range []int{0, 60} {
-		c.images = append(c.images, image{c.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: c.rng}), l})
+		for range 5 {
+			l := c.ledger()
+			fs := c.mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: c.rng})
+			if c.ledger().notes == l.notes {
+				c.images = append(c.images, image{fs, l})
+				break
+			}
+		}
 	}
 }
 

@@ -25,6 +25,7 @@ type ledger struct {
 	projects map[string][2]uint64 // revision: acknowledged, perhaps
 	key      []byte
 	acks     int
+	notes    int // changes of the ledger
 }
 
 type account struct {
@@ -39,7 +40,7 @@ func newLedger() *ledger {
 
 func (l *ledger) clone() *ledger {
 	c := newLedger()
-	c.acks, c.key = l.acks, l.key
+	c.acks, c.notes, c.key = l.acks, l.notes, l.key
 	for id, a := range l.sessions {
 		copied := *a
 		c.sessions[id] = &copied
@@ -66,6 +67,7 @@ func (c *client) note(f func()) {
 		defer c.mu.Unlock()
 	}
 	f()
+	c.l.notes++
 }
 
 // ack notes an answer: did tells the ledger that it happened. An answer that
