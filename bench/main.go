@@ -71,6 +71,7 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 		for _, s := range transportScenarios() {
 			fmt.Printf("%-14s %s\n", s.name, s.about)
 		}
+		fmt.Printf("%-14s %s\n%-14s %s\n", "rest", "a REST command with and without the socket layer", "reach", "from a REST command to its event at the clients")
 		return false, nil
 	}
 	root, err := moduleRoot()
@@ -92,6 +93,9 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	r := newReport(ctx, root, o.quick, o.rounds)
+	if err := benchProgram(ctx, o, root, dir, r); err != nil {
+		return false, err
+	}
 	if err := benchTransport(ctx, o, root, dir, r); err != nil {
 		return false, err
 	}
@@ -105,6 +109,28 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 	}
 	fmt.Println(path)
 	return r.failed(), nil
+}
+
+// benchProgram runs the scenarios of the whole program.
+func benchProgram(ctx context.Context, o options, root, dir string, r *report) error {
+	if !o.wants("rest") && !o.wants("reach") {
+		return nil
+	}
+	binary, err := buildOurs(ctx, root, dir, "./cmd/graphroom")
+	if err != nil {
+		return err
+	}
+	if o.wants("rest") {
+		if err := benchREST(ctx, o, binary, dir, r); err != nil {
+			return fmt.Errorf("rest: %w", err)
+		}
+	}
+	if o.wants("reach") {
+		if err := benchReach(ctx, o, binary, dir, r); err != nil {
+			return fmt.Errorf("reach: %w", err)
+		}
+	}
+	return nil
 }
 
 // benchTransport runs the transport scenarios, the peers taking turns at

@@ -90,7 +90,7 @@ func (s transport) run(ctx context.Context, p peer, round int, quick bool) (samp
 	if err != nil {
 		return out, err
 	}
-	pool, err := load.NewPool(clock)
+	pool, err := load.NewPool(clock, load.StampKey)
 	if err != nil {
 		return out, err
 	}

@@ -73,7 +73,7 @@ func TestPoolCountsOrderAndLatency(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pool, err := NewPool(clock)
+	pool, err := NewPool(clock, StampKey)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,11 +21,13 @@ const readBuffer = 256 << 10
 // reads them all through epoll into one buffer; no packet is decoded further
 // than its event stamp. Make one with NewPool, end it with Close.
 //
-// Events are expected to begin their payload with {"t":STAMP,"n":NUMBER, where
-// STAMP is the sender's reading of CLOCK_MONOTONIC and NUMBER counts up by
-// one, or is 0 when order is not to be checked.
+// A measured event holds KEY STAMP, where KEY is the text that NewPool was
+// given and STAMP the sender's reading of CLOCK_MONOTONIC. When ,"n":NUMBER
+// follows, the numbers have to count up by one; 0 is not checked. An event
+// without the key is counted, no more.
 type Pool struct {
 	clock  Clock
+	key    string
 	epoll  int
 	wake   int // an eventfd
 	done   chan struct{}
@@ -64,8 +67,12 @@ type member struct {
 	rest   []byte // the start of a frame whose end has not come
 }
 
-// NewPool returns an empty pool with its goroutine running.
-func NewPool(clock Clock) (*Pool, error) {
+// StampKey is the key of events whose payload begins with the stamp.
+const StampKey = `{"t":`
+
+// NewPool returns an empty pool with its goroutine running. key is what stands
+// right before the stamp in an event, for example StampKey.
+func NewPool(clock Clock, key string) (*Pool, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
@@ -76,7 +83,7 @@ func NewPool(clock Clock) (*Pool, error) {
 		return nil, os.NewSyscallError("eventfd", err)
 	}
 	p := &Pool{
-		clock: clock, epoll: epoll, wake: wake,
+		clock: clock, key: key, epoll: epoll, wake: wake,
 		done: make(chan struct{}), notify: make(chan struct{}, 1),
 		byFD: make(map[int32]*member), buf: make([]byte, readBuffer),
 	}
@@ -359,18 +366,15 @@ func (p *Pool) event(m *member, body []byte, now int64) {
 	m.last = number
 }
 
-// stampKey begins the payload of every measured event.
-const stampKey = `{"t":`
-
 // stamp finds the stamp and number of an event. It looks first where the last
 // one was.
 func (p *Pool) stamp(body []byte) (stamp int64, number uint64, ok bool) {
-	if p.offset < len(stampKey) || p.offset > len(body) || string(body[p.offset-len(stampKey):p.offset]) != stampKey {
-		at := indexStamp(body)
+	if p.offset < len(p.key) || p.offset > len(body) || string(body[p.offset-len(p.key):p.offset]) != p.key {
+		at := bytes.Index(body, []byte(p.key))
 		if at < 0 {
 			return 0, 0, false
 		}
-		p.offset = at
+		p.offset = at + len(p.key)
 	}
 	i := p.offset
 	for ; i < len(body) && body[i]-'0' < 10; i++ {
@@ -383,13 +387,4 @@ func (p *Pool) stamp(body []byte) (stamp int64, number uint64, ok bool) {
 		}
 	}
 	return stamp, number, true
-}
-
-func indexStamp(body []byte) int {
-	for i := 0; i+len(stampKey) <= len(body); i++ {
-		if string(body[i:i+len(stampKey)]) == stampKey {
-			return i + len(stampKey)
-		}
-	}
-	return -1
 }
