@@ -160,6 +160,12 @@ func (l *lockedBuffer) Write(p []byte) (int, error) {
 	return l.b.Write(p)
 }
 
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
 // SPEC O-1, O-20: serve prints what to open before anything else and ends with 0.
 func TestServe(t *testing.T) {
 	for _, realtime := range []bool{true, false} {
@@ -176,7 +182,7 @@ func TestServe(t *testing.T) {
 			result <- cmd.run(ctx, &streams{out: out, err: io.Discard}, slog.New(slog.DiscardHandler), func() { close(ended) })
 		}()
 		<-out.full
-		text := out.b.String()
+		text := out.String()
 		_, rest, ok := strings.Cut(text, "Open ")
 		url, _, _ := strings.Cut(rest, "\n")
 		if !ok || !strings.HasPrefix(text, "Graphroom is ready. Open http://127.0.0.1:") {
