@@ -10,6 +10,7 @@ import (
 type Stats struct {
 	Polling     int   // gauge: open conns on polling
 	WebSocket   int   // gauge: open conns on WebSocket
+	Closing     int   // gauge: conns whose orderly close is under way
 	QueuedBytes int64 // gauge: unsent bytes of all conns
 
 	Handshakes uint64            // conns that were opened
@@ -67,12 +68,13 @@ func (s *Server) Stats() Stats {
 	s.stats.mu.Unlock()
 	for _, c := range s.snapshot() {
 		c.mu.Lock()
-		if c.state == stateOpen {
-			if c.ws != nil {
-				out.WebSocket++
-			} else {
-				out.Polling++
-			}
+		switch {
+		case c.state != stateOpen:
+			out.Closing++
+		case c.ws != nil:
+			out.WebSocket++
+		default:
+			out.Polling++
 		}
 		out.QueuedBytes += int64(c.q.bytes)
 		c.mu.Unlock()
