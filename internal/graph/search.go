@@ -3,6 +3,7 @@ package graph
 import (
 	"encoding/base64"
 	"encoding/json"
+	"iter"
 	"slices"
 	"strings"
 
@@ -56,16 +57,20 @@ func (g *Graph) Search(q Query) (Page, error) {
 		g.index = buildIndex(g)
 	}
 	page := Page{Hits: []Hit{}}
-	for _, x := range s.candidates().from(s.after) {
+	last := s.after
+	for x := range s.candidates().from(s.after) {
+		if !strings.Contains(x.key[indexKeyLen:], s.text) {
+			continue
+		}
 		n := g.nodes[indexID(x)]
 		if !s.matches(n) {
 			continue
 		}
 		if len(page.Hits) == s.limit {
-			last := page.Hits[s.limit-1].ID
-			page.Next = base64.RawURLEncoding.EncodeToString([]byte(indexKey(g.nodes[last].born, last)))
+			page.Next = base64.RawURLEncoding.EncodeToString([]byte(last))
 			break
 		}
+		last = x.key[:indexKeyLen]
 		page.Hits = append(page.Hits, Hit{n.id, n.name, n.typ.ID, orNull(idOf(n.parent))})
 	}
 	return page, nil
@@ -152,8 +157,9 @@ func (s *search) readValue(raw json.RawMessage) error {
 	return nil
 }
 
+// matches checks all but the text.
 func (s *search) matches(n *node) bool {
-	if s.typ != nil && n.typ != s.typ || s.text != "" && !strings.Contains(fold(n.name), s.text) {
+	if s.typ != nil && n.typ != s.typ {
 		return false
 	}
 	if s.prop != "" {
@@ -183,8 +189,8 @@ func (s *search) candidates() *siblings {
 	if s.typ != nil {
 		consider(ix.lists[typeTerm(s.typ.ID)])
 	}
-	for _, term := range gramTerms(s.text) {
-		consider(ix.lists[term])
+	for _, g := range gramsOf(s.text) {
+		consider(ix.grams[g])
 	}
 	if s.prop != "" && s.prop != NameProperty {
 		consider(ix.lists[propTerm(s.prop)])
@@ -216,13 +222,13 @@ func (s *search) onlyValue() (string, bool) {
 // fold makes names that differ in case alike.
 func fold(s string) string { return strings.ToLower(s) }
 
-// from yields the slots after a key.
-func (s *siblings) from(key string) func(func(int, *slot) bool) {
-	return func(yield func(int, *slot) bool) {
+// from yields the slots of an index list after the one whose key begins so.
+func (s *siblings) from(key string) iter.Seq[*slot] {
+	return func(yield func(*slot) bool) {
 		c, i := s.seek(key)
 		for ; c < len(s.chunks); c, i = c+1, 0 {
 			for _, x := range s.chunks[c][i:] {
-				if x.key != key && !yield(0, x) {
+				if (key == "" || x.key[:indexKeyLen] != key) && !yield(x) {
 					return
 				}
 			}

@@ -13,7 +13,7 @@ const (
 	// maxKept is the number of changes in one entry past which the index is
 	// dropped, to be built anew by the next search.
 	maxKept = 2000
-	// indexKeyLen is the length in bytes of an index key.
+	// indexKeyLen is the length in bytes of an index key before the name.
 	indexKeyLen = 8 + len(ID{})
 )
 
@@ -24,15 +24,24 @@ const (
 type index struct {
 	all   siblings
 	slots map[ID]*slot
-	lists map[string]*siblings
+	grams map[gram]*siblings
+	lists map[term]*siblings
 }
 
-// indexKey sorts by the writer of a node's existence, then by id.
-func indexKey(born uint64, id ID) string {
-	var key [indexKeyLen]byte
-	binary.BigEndian.PutUint64(key[:], born)
-	copy(key[8:], id[:])
-	return string(key[:])
+// gram is three bytes of a folded name.
+type gram [3]byte
+
+// term names a list that is not of a gram.
+type term struct{ kind, name, value string }
+
+// indexKey sorts by the writer of a node's existence, then by id. Behind that
+// it carries the folded name, so that most nodes that do not match are passed
+// over without a look at them; a rename changes it in place.
+func indexKey(born uint64, id ID, folded string) string {
+	key := make([]byte, 0, indexKeyLen+len(folded))
+	key = binary.BigEndian.AppendUint64(key, born)
+	key = append(key, id[:]...)
+	return string(append(key, folded...))
 }
 
 // indexID is the node of a slot of the index. Slots do not point at nodes:
@@ -42,40 +51,38 @@ func indexID(x *slot) (id ID) {
 	return id
 }
 
-// The terms name the lists: a letter for the kind, then what it is about.
-func typeTerm(id string) string            { return "t" + id }
-func propTerm(prop string) string          { return "p" + prop }
-func valueTerm(prop, value string) string  { return "v" + prop + "\x00" + value }
-func gramTerm(folded string, i int) string { return "g" + folded[i:i+3] }
+func typeTerm(id string) term           { return term{"type", id, ""} }
+func propTerm(prop string) term         { return term{"set", prop, ""} }
+func valueTerm(prop, value string) term { return term{"value", prop, value} }
 
-// gramTerms lists the terms of a folded name, none twice.
-func gramTerms(folded string) []string {
-	if len(folded) < 3 {
+// gramsOf lists the grams of a folded name, none twice.
+func gramsOf(folded string) []gram {
+	if len(folded) < len(gram{}) {
 		return nil
 	}
-	terms := make([]string, 0, len(folded)-2)
+	grams := make([]gram, 0, len(folded)-2)
 	for i := range len(folded) - 2 {
-		terms = append(terms, gramTerm(folded, i))
+		grams = append(grams, gram([]byte(folded[i:i+3])))
 	}
-	slices.Sort(terms)
-	return slices.Compact(terms)
+	slices.SortFunc(grams, func(a, b gram) int { return slices.Compare(a[:], b[:]) })
+	return slices.Compact(grams)
 }
 
-func valueTerms(prop string, raw []byte) []string {
+func valueTerms(prop string, raw []byte) []term {
 	switch {
 	case raw == nil:
 		return nil
 	case len(raw) > maxIndexed:
-		return []string{propTerm(prop)}
+		return []term{propTerm(prop)}
 	default:
-		return []string{propTerm(prop), valueTerm(prop, string(raw))}
+		return []term{propTerm(prop), valueTerm(prop, string(raw))}
 	}
 }
 
 // imageTerms lists all terms of a node.
-func imageTerms(im *image) []string {
-	terms := append(gramTerms(fold(im.Name)), typeTerm(im.Type))
-	for _, v := range im.Values {
+func imageTerms(typ string, values []value) []term {
+	terms := append(make([]term, 0, 1+2*len(values)), typeTerm(typ))
+	for _, v := range values {
 		terms = append(terms, valueTerms(v.Prop, v.Raw)...)
 	}
 	return terms
@@ -84,38 +91,39 @@ func imageTerms(im *image) []string {
 // buildIndex indexes every node, in the order of the lists, so that each list
 // only grows at its end.
 func buildIndex(g *Graph) *index {
-	ix := &index{slots: make(map[ID]*slot, len(g.nodes)), lists: map[string]*siblings{}}
+	ix := &index{slots: make(map[ID]*slot, len(g.nodes)), grams: map[gram]*siblings{}, lists: map[term]*siblings{}}
 	slots := make([]*slot, 0, len(g.nodes))
 	for _, n := range g.nodes {
-		slots = append(slots, &slot{key: indexKey(n.born, n.id)})
+		slots = append(slots, &slot{key: indexKey(n.born, n.id, fold(n.name))})
 	}
 	slices.SortFunc(slots, func(a, b *slot) int { return strings.Compare(a.key, b.key) })
 	for _, x := range slots {
 		n := g.nodes[indexID(x)]
 		ix.slots[n.id] = x
 		ix.all.insert(x)
-		ix.add(x, imageTerms(&image{Type: n.typ.ID, Name: n.name, Values: n.values}))
+		addTo(ix.grams, x, gramsOf(x.key[indexKeyLen:]))
+		addTo(ix.lists, x, imageTerms(n.typ.ID, n.values))
 	}
 	return ix
 }
 
-func (ix *index) add(x *slot, terms []string) {
-	for _, term := range terms {
-		list := ix.lists[term]
+func addTo[K comparable](lists map[K]*siblings, x *slot, names []K) {
+	for _, name := range names {
+		list := lists[name]
 		if list == nil {
 			list = &siblings{}
-			ix.lists[term] = list
+			lists[name] = list
 		}
 		list.insert(x)
 	}
 }
 
-func (ix *index) drop(x *slot, terms []string) {
-	for _, term := range terms {
-		list := ix.lists[term]
+func dropFrom[K comparable](lists map[K]*siblings, x *slot, names []K) {
+	for _, name := range names {
+		list := lists[name]
 		list.remove(x.key)
 		if list.len() == 0 {
-			delete(ix.lists, term)
+			delete(lists, name)
 		}
 	}
 }
@@ -124,50 +132,27 @@ func (ix *index) drop(x *slot, terms []string) {
 func (ix *index) note(body changeBody) {
 	switch c := body.(type) {
 	case *birth:
-		x := &slot{key: indexKey(c.Node.By, c.ID)}
+		x := &slot{key: indexKey(c.Node.By, c.ID, fold(c.Node.Name))}
 		ix.slots[c.ID] = x
 		ix.all.insert(x)
-		ix.add(x, imageTerms(&c.Node))
+		addTo(ix.grams, x, gramsOf(x.key[indexKeyLen:]))
+		addTo(ix.lists, x, imageTerms(c.Node.Type, c.Node.Values))
 	case *death:
 		x := ix.slots[c.ID]
-		ix.drop(x, imageTerms(&c.Node))
+		dropFrom(ix.grams, x, gramsOf(x.key[indexKeyLen:]))
+		dropFrom(ix.lists, x, imageTerms(c.Node.Type, c.Node.Values))
 		ix.all.remove(x.key)
 		delete(ix.slots, c.ID)
 	case *setting:
 		x := ix.slots[c.ID]
 		if c.Prop == NameProperty {
-			from, _ := nameOf(c.From.Raw)
-		to, _ := nameOf(c.To.Raw)
-			ix.drop(x, gramTerms(fold(from)))
-			ix.add(x, gramTerms(fold(to)))
+			to, _ := nameOf(c.To.Raw)
+			dropFrom(ix.grams, x, gramsOf(x.key[indexKeyLen:]))
+			x.key = x.key[:indexKeyLen] + fold(to)
+			addTo(ix.grams, x, gramsOf(x.key[indexKeyLen:]))
 			return
 		}
-		ix.drop(x, valueTerms(c.Prop, c.From.Raw))
-		ix.add(x, valueTerms(c.Prop, c.To.Raw))
+		dropFrom(ix.lists, x, valueTerms(c.Prop, c.From.Raw))
+		addTo(ix.lists, x, valueTerms(c.Prop, c.To.Raw))
 	}
-}
-
-// check compares the index with one built anew.
-func (ix *index) check(g *Graph) bool {
-	fresh := buildIndex(g)
-	same := func(a, b *siblings) bool {
-		if a == nil || a.len() != b.len() {
-			return false
-		}
-		for i, x := range b.all() {
-			if y := a.at(i); y.key != x.key {
-				return false
-			}
-		}
-		return true
-	}
-	if len(fresh.lists) != len(ix.lists) || len(fresh.slots) != len(ix.slots) || !same(&ix.all, &fresh.all) {
-		return false
-	}
-	for term, list := range fresh.lists {
-		if !same(ix.lists[term], list) {
-			return false
-		}
-	}
-	return true
 }

@@ -71,7 +71,10 @@ func (s *siblings) at(index int) *slot {
 // insert adds a slot at the place its key says. The key must be free.
 func (s *siblings) insert(x *slot) {
 	s.n++
-	c, i := s.seek(x.key)
+	c, i := len(s.chunks), 0
+	if c > 0 && s.chunks[c-1][len(s.chunks[c-1])-1].key > x.key {
+		c, i = s.seek(x.key)
+	}
 	if c == len(s.chunks) {
 		if c == 0 || len(s.chunks[c-1]) >= chunkMax {
 			s.chunks = append(s.chunks, []*slot{x})

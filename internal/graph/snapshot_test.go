@@ -85,9 +85,15 @@ func TestCheckFinds(t *testing.T) {
 		"a gone link":          func(g *Graph) { g.gone[linkKey{"wire", testID(4), testID(3)}] = 1 },
 		"a lost link":          func(g *Graph) { delete(g.links, linkKey{"wire", testID(4), testID(3)}) },
 		"a link of wrong type": func(g *Graph) { node(g, 4).outList("wire").at(0).link.typ.ParentTypes = []string{"note"} },
-		"too many parents":     func(g *Graph) { g.bp.LinkType("see").MaxParents = 1; g.join(g.bp.LinkType("see"), node(g, 1), node(g, 3), "a0", 1) },
-		"a link both ways":     func(g *Graph) { g.bp.LinkType("see").Unique = true; g.join(g.bp.LinkType("see"), node(g, 3), node(g, 2), "a0", 1) },
-		"a circle":             func(g *Graph) { g.join(g.bp.LinkType("wire"), node(g, 3), node(g, 4), "a0", 1) },
+		"too many parents": func(g *Graph) {
+			g.bp.LinkType("see").MaxParents = 1
+			g.join(g.bp.LinkType("see"), node(g, 1), node(g, 3), "a0", 1)
+		},
+		"a link both ways": func(g *Graph) {
+			g.bp.LinkType("see").Unique = true
+			g.join(g.bp.LinkType("see"), node(g, 3), node(g, 2), "a0", 1)
+		},
+		"a circle": func(g *Graph) { g.join(g.bp.LinkType("wire"), node(g, 3), node(g, 4), "a0", 1) },
 	} {
 		d := family(t)
 		if err := d.g.Check(); err != nil {
