@@ -130,9 +130,13 @@ func Start(ctx context.Context, options Options) (_ *App, err error) {
 		Logger: o.Logger, Observe: observe(registry),
 	})
 	a.watch(registry)
+	recoveryKey, err := a.store.recoveryKey(ctx)
+	if err != nil {
+		return nil, err
+	}
 	a.server, err = server.New(server.Config{
 		Version: o.Version, Sessions: a.sessions, Projects: a.store.projects, Templates: templates, Logger: o.Logger,
-		Registry: registry, Origins: o.Origins, Hosts: o.Hosts, MaxBody: o.MaxBody, MaxImport: o.MaxImport, Realtime: o.Realtime, Ready: a.ready,
+		Registry: registry, Origins: o.Origins, Hosts: o.Hosts, MaxBody: o.MaxBody, MaxImport: o.MaxImport, Realtime: o.Realtime, Ready: a.ready, RecoveryKey: recoveryKey,
 		Socket: server.Socket{
 			PingInterval: o.PingInterval, PingTimeout: o.PingTimeout, FlushInterval: o.FlushInterval,
 			MaxQueue: o.MaxQueue, MaxConnections: o.MaxConnections,

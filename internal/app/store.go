@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/rand"
 
 	"github.com/graphroom/graphroom/internal/fault"
 	"github.com/graphroom/graphroom/internal/journal"
@@ -9,6 +10,7 @@ import (
 	"github.com/graphroom/graphroom/internal/journal/pebble"
 	"github.com/graphroom/graphroom/internal/project"
 	projectmemory "github.com/graphroom/graphroom/internal/project/memory"
+	"github.com/graphroom/graphroom/internal/server"
 )
 
 // Names of the journal drivers.
@@ -21,12 +23,14 @@ const (
 type store struct {
 	journal  journal.Journal
 	projects project.Store
+	key      func(ctx context.Context, name string, make func() ([]byte, error)) ([]byte, error)
 }
 
 func openStore(ctx context.Context, o Options) (*store, error) {
 	switch o.Journal {
 	case journalMemory:
-		return &store{journal: journalmemory.New(), projects: projectmemory.New()}, nil
+		j := journalmemory.New()
+		return &store{journal: j, projects: projectmemory.New(), key: j.Key}, nil
 	case journalPebble:
 		if o.Data == "" {
 			return nil, fault.New(fault.InvalidRequest, "the pebble journal needs a data folder")
@@ -39,10 +43,20 @@ func openStore(ctx context.Context, o Options) (*store, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &store{journal: db, projects: db.Projects()}, nil
+		return &store{journal: db, projects: db.Projects(), key: db.Key}, nil
 	default:
 		return nil, fault.New(fault.InvalidRequest, "journal is %q or %q, not %q", journalPebble, journalMemory, o.Journal)
 	}
+}
+
+// recoveryKey is the key that the data folder keeps for Socket.IO's connection
+// state recovery, made when it is first asked for.
+func (s *store) recoveryKey(ctx context.Context) ([]byte, error) {
+	return s.key(ctx, "socketio-recovery", func() ([]byte, error) {
+		key := make([]byte, server.RecoveryKeySize)
+		_, err := rand.Read(key)
+		return key, err
+	})
 }
 
 func (s *store) close(ctx context.Context) error { return s.journal.Close(ctx) }

@@ -8,7 +8,9 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 
+	"github.com/graphroom/graphroom/internal/fault"
 	"github.com/graphroom/graphroom/internal/session"
 )
 
@@ -60,6 +62,7 @@ type broadcaster struct {
 	epoch   string // of the history it follows; "" before the first join
 	refs    int
 	members map[*peer]struct{}
+	groups  atomic.Pointer[[]group] // by filter; read without h.mu, never changed in place
 	ended   bool
 
 	// under lock: a channel, so that waiting for it can end with a context even
@@ -178,7 +181,7 @@ func (b *broadcaster) enter(p *peer, at position) {
 	b.head = max(b.head, at.seq)
 	b.inside++
 	p.entered.Store(&position{b.next, at.seq})
-	p.end.Enter(b.room)
+	p.end.Enter(p.room())
 }
 
 // broadcast hands one item to the sink and contains whatever happens there.
@@ -193,7 +196,17 @@ func (b *broadcaster) broadcast(it *session.Item, after position) {
 		return
 	}
 	b.h.metrics.events.Inc()
-	recipients, err := b.trySink(it)
+	recipients, err := b.trySink(b.room, it)
+	for _, g := range b.filtered() {
+		if err != nil {
+			break
+		}
+		if g.wants(it) {
+			var more int
+			more, err = b.trySink(g.room(b.room), it)
+			recipients += more
+		}
+	}
 	b.h.metrics.deliveries.Add(float64(recipients))
 	if err != nil {
 		b.h.metrics.failures.Inc()
@@ -207,13 +220,13 @@ func (b *broadcaster) broadcast(it *session.Item, after position) {
 	}
 }
 
-func (b *broadcaster) trySink(it *session.Item) (recipients int, err error) {
+func (b *broadcaster) trySink(room string, it *session.Item) (recipients int, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
 		}
 	}()
-	return b.h.sink.Broadcast(b.room, it, b.tag)
+	return b.h.sink.Broadcast(room, it, b.tag)
 }
 
 // overrun goes on after items have left the feed's memory before they were
@@ -278,8 +291,10 @@ func (b *broadcaster) splice(ctx context.Context, p *peer, at position) (bool, e
 			return false, nil
 		}
 		for _, it := range items {
-			if err := p.end.Push(it); err != nil {
-				return true, err
+			if p.filter.wants(it) {
+				if err := p.end.Push(it); err != nil {
+					return true, err
+				}
 			}
 			at = position{it.Index + 1, max(at.seq, it.Seq)}
 		}
@@ -391,23 +406,30 @@ func (h *hub) remove(b *broadcaster) {
 	}
 }
 
-// add makes the peer a member. false: the broadcaster follows another history
-// of that session than the peer joined (it was deleted meanwhile).
-func (h *hub) add(b *broadcaster, p *peer, epoch string) bool {
+// add makes the peer a member. UNAVAILABLE: the broadcaster follows another
+// history of that session than the peer joined (it was deleted meanwhile).
+// RATE_LIMITED: the session has too many different filters.
+func (h *hub) add(b *broadcaster, p *peer, epoch string) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if b.ended || (b.epoch != "" && b.epoch != epoch) {
-		return false
+		return fault.New(fault.Unavailable, "the session was deleted just now; connect again")
+	}
+	if !b.joinGroup(p.filter) {
+		return fault.New(fault.RateLimited, "the clients of a session have at most %d different filters", maxSessionFilters)
 	}
 	b.epoch = epoch
 	b.members[p] = struct{}{}
-	return true
+	return nil
 }
 
 func (h *hub) forget(b *broadcaster, p *peer) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(b.members, p)
+	if _, ok := b.members[p]; ok {
+		delete(b.members, p)
+		b.leaveGroup(p.filter)
+	}
 }
 
 func (h *hub) membersOf(b *broadcaster) []*peer {
@@ -423,7 +445,7 @@ func (h *hub) membersOf(b *broadcaster) []*peer {
 // reset cuts every socket of the session; the clients reconnect and recover.
 func (h *hub) reset(b *broadcaster) {
 	for _, p := range h.membersOf(b) {
-		p.end.Leave(b.room)
+		p.end.Leave(p.room())
 		h.later(p.end.Reset)
 	}
 }

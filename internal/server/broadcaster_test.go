@@ -176,7 +176,7 @@ func (s *streamRig) join(key string, opt session.JoinOptions, room func() int) (
 	sock := &fakeSocket{rooms: s.rooms, again: room}
 	p := &peer{ctx: context.Background(), end: sock, b: b, joined: j, leave: leave}
 	sock.lag = func(tag uint64) { s.hub.lagging(p, tag) }
-	if !s.hub.add(b, p, j.Epoch) {
+	if s.hub.add(b, p, j.Epoch) != nil {
 		s.t.Fatal("not added")
 	}
 	s.hub.start(p)

@@ -20,10 +20,14 @@ type peer struct {
 	joined session.Joined
 	actor  string
 	leave  func(reason string)
+	filter *filter
 
 	entered atomic.Pointer[position] // where it was last let in
 	left    atomic.Bool
 }
+
+// room is the room of the socket's session and filter.
+func (p *peer) room() string { return p.filter.room(p.b.room) }
 
 func (p *peer) gone() bool { return p.left.Load() || p.ctx.Err() != nil }
 
@@ -77,7 +81,11 @@ func (h *hub) stopped(p *peer, err error) {
 func (p *peer) catchUp(ctx context.Context) (position, error) {
 	j := &p.joined
 	at := position{cursor: j.Cursor, seq: j.HeadSeq}
-	if err := p.end.Send(ctx, &j.Hello); err != nil {
+	hello := &j.Hello
+	if j.Replay || len(j.State) > 0 {
+		hello = withoutOffset(j.Hello)
+	}
+	if err := p.end.Send(ctx, hello); err != nil {
 		return at, err
 	}
 	if j.Replay {
@@ -86,7 +94,11 @@ func (p *peer) catchUp(ctx context.Context) (position, error) {
 		}
 	}
 	for i := range j.State {
-		if err := p.end.Send(ctx, &j.State[i]); err != nil {
+		part := &j.State[i]
+		if i < len(j.State)-1 {
+			part = withoutOffset(*part)
+		}
+		if err := p.end.Send(ctx, part); err != nil {
 			return at, err
 		}
 		j.State[i] = session.Item{} // large; not needed again
@@ -110,8 +122,10 @@ func (p *peer) replay(ctx context.Context, after, through uint64) (uint64, error
 			if items[i].Seq > through {
 				return after, nil
 			}
-			if err := p.end.Send(ctx, &items[i]); err != nil {
-				return after, err
+			if p.filter.wants(&items[i]) {
+				if err := p.end.Send(ctx, &items[i]); err != nil {
+					return after, err
+				}
 			}
 			after = items[i].Seq
 		}
@@ -136,7 +150,7 @@ func (p *peer) follow(ctx context.Context, at position) error {
 			if it.Seq > at.seq+1 {
 				return fmt.Errorf("the stream has a gap: %d comes after %d", it.Seq, at.seq)
 			}
-			if it.Seq == 0 || it.Seq > at.seq {
+			if (it.Seq == 0 || it.Seq > at.seq) && p.filter.wants(it) {
 				if err := p.end.Send(ctx, it); err != nil {
 					return err
 				}
@@ -159,7 +173,7 @@ func (h *hub) depart(p *peer, reason string) {
 		return
 	}
 	h.forget(p.b, p)
-	p.end.Leave(p.b.room)
+	p.end.Leave(p.room())
 	h.later(func() {
 		p.leave(reason)
 		h.drop(p.b)

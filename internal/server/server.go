@@ -57,6 +57,11 @@ type Config struct {
 	Realtime bool   // false mounts no socket layer at all
 	Socket   Socket // options of the socket layer
 
+	// RecoveryKey signs the pids of Socket.IO's connection state recovery:
+	// RecoveryKeySize random bytes that outlive the process. Empty: a key of this
+	// process, so that nobody recovers across a restart by pid.
+	RecoveryKey []byte
+
 	// Ready tells whether the server can do its work now; nil always can. The
 	// text of its error is shown at /readyz.
 	Ready func() error

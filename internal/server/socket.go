@@ -28,6 +28,7 @@ const (
 	eventExecute = "command:execute"
 	eventUndo    = "command:undo"
 	eventRedo    = "command:redo"
+	eventSync    = "session:sync"
 )
 
 // Socket holds the options of the socket layer; zero values mean the defaults
@@ -55,12 +56,13 @@ func (s *Server) socketConfig() socketio.Config {
 type sockets struct {
 	s      *Server
 	io     *socketio.Server
+	pids   recovery
 	hub    *hub
 	joined atomic.Int64
 }
 
 func newSockets(s *Server) *sockets {
-	k := &sockets{s: s}
+	k := &sockets{s: s, pids: newRecovery(s.cfg.RecoveryKey)}
 	k.io = socketio.New(s.socketConfig())
 	k.hub = newHub(s.log, s.metrics, rooms{k.io})
 	handler := socketio.Handler{
@@ -91,6 +93,10 @@ type authPayload struct {
 	Epoch     string          `json:"epoch"`
 	LastSeq   *uint64         `json:"last_seq"`
 	Snapshot  bool            `json:"snapshot"`
+	Recovery  bool            `json:"recovery"` // wants a pid and offsets
+	PID       string          `json:"pid"`      // of the connection before; socket.io-client adds both
+	Offset    string          `json:"offset"`
+	Filter    json.RawMessage `json:"filter"`
 }
 
 type authClient struct {
@@ -141,7 +147,7 @@ func parseAuth(sock *socketio.Socket, auth json.RawMessage) (authPayload, sessio
 
 // connect judges a CONNECT: nothing is joined unless it returns nil.
 func (k *sockets) connect(ctx context.Context, sock *socketio.Socket, auth json.RawMessage) (socketio.Accept, error) {
-	p, err := k.join(ctx, sock, auth)
+	p, pid, err := k.join(ctx, sock, auth)
 	k.s.metrics.join(err)
 	if err != nil {
 		e := coded(err)
@@ -149,10 +155,11 @@ func (k *sockets) connect(ctx context.Context, sock *socketio.Socket, auth json.
 		return socketio.Accept{}, &socketio.ConnectError{Message: e.Message, Data: connectErrorData{Code: e.Code}}
 	}
 	sock.Set(p)
-	return socketio.Accept{}, nil
+	sock.SetOffset(pid != "")
+	return socketio.Accept{PID: pid}, nil
 }
 
-func (k *sockets) join(ctx context.Context, sock *socketio.Socket, auth json.RawMessage) (_ *peer, err error) {
+func (k *sockets) join(ctx context.Context, sock *socketio.Socket, auth json.RawMessage) (_ *peer, pid string, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fault.Wrap(fmt.Errorf("panic: %v\n%s", v, debug.Stack()), fault.Internal, "internal error")
@@ -160,33 +167,44 @@ func (k *sockets) join(ctx context.Context, sock *socketio.Socket, auth json.Raw
 	}()
 	a, client, err := parseAuth(sock, auth)
 	if err != nil {
-		return nil, err
+		return nil, "", err
+	}
+	want, err := parseFilter(a.Filter)
+	if err != nil {
+		return nil, "", err
 	}
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	sess, err := k.s.cfg.Sessions.Open(ctx, a.SessionID)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	b, err := k.hub.hold(sess)
 	if err != nil {
-		return nil, err
-	}
-	joined, leave, err := sess.Join(ctx, client, session.JoinOptions{Epoch: a.Epoch, LastSeq: a.LastSeq, Snapshot: a.Snapshot})
-	if err != nil {
-		k.hub.drop(b)
-		return nil, err
+		return nil, "", err
 	}
 	actor := ""
 	if client.ID != sock.ID() {
 		actor = client.ID
 	}
-	p := &peer{ctx: sock.Context(), end: socketEnd{k.io, sock}, b: b, joined: joined, actor: actor, leave: leave}
-	if !k.hub.add(b, p, joined.Epoch) {
-		k.hub.depart(p, "session replaced")
-		return nil, fault.New(fault.Unavailable, "the session was deleted just now; connect again")
+	opt, known := k.pids.options(&a, actor)
+	joined, leave, err := sess.Join(ctx, client, opt)
+	if err != nil {
+		k.hub.drop(b)
+		return nil, "", err
 	}
-	return p, nil
+	p := &peer{ctx: sock.Context(), end: socketEnd{k.io, sock, a.Recovery}, b: b, joined: joined, actor: actor, leave: leave, filter: want}
+	if err := k.hub.add(b, p, joined.Epoch); err != nil {
+		k.hub.depart(p, "refused")
+		return nil, "", err
+	}
+	switch {
+	case a.Recovery && known && joined.Recovered:
+		pid = a.PID // the same one tells socket.io-client that it has recovered
+	case a.Recovery:
+		pid = k.pids.issue(sess.ID(), actor, joined.Epoch)
+	}
+	return p, pid, nil
 }
 
 // connected begins the stream, once the CONNECT reply is on its way.
@@ -218,14 +236,14 @@ func (k *sockets) event(sock *socketio.Socket, ev socketio.Event) {
 	if reply == nil {
 		reply = func(...any) {}
 	}
-	receipt, err := k.command(sock, ev)
+	out, err := k.handle(sock, ev)
 	if err != nil {
 		e := coded(err)
 		logFault(sock.Context(), k.s.log, e)
 		reply(newAckError(e))
 		return
 	}
-	reply(ackReceipt{OK: true, Receipt: receipt})
+	reply(out)
 }
 
 // ackReceipt is the acknowledgement of a command: {ok: true, …receipt}.
@@ -234,7 +252,8 @@ type ackReceipt struct {
 	session.Receipt
 }
 
-func (k *sockets) command(sock *socketio.Socket, ev socketio.Event) (_ session.Receipt, err error) {
+// handle gives what the acknowledgement says.
+func (k *sockets) handle(sock *socketio.Socket, ev socketio.Event) (_ any, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fault.Wrap(fmt.Errorf("panic: %v\n%s", v, debug.Stack()), fault.Internal, "internal error")
@@ -242,10 +261,10 @@ func (k *sockets) command(sock *socketio.Socket, ev socketio.Event) (_ session.R
 	}()
 	p, ok := sock.Get().(*peer)
 	if !ok {
-		return session.Receipt{}, fault.New(fault.Internal, "internal error")
+		return nil, fault.New(fault.Internal, "internal error")
 	}
 	if err := k.s.begin(); err != nil {
-		return session.Receipt{}, err
+		return nil, err
 	}
 	defer k.s.working.Done()
 	// The command outlives its socket: a client that is gone gets its receipt
@@ -253,25 +272,37 @@ func (k *sockets) command(sock *socketio.Socket, ev socketio.Event) (_ session.R
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(sock.Context()), commandTimeout)
 	defer cancel()
 	switch ev.Name {
-	case eventExecute:
+	case eventExecute, eventUndo, eventRedo:
+		receipt, err := k.command(ctx, p, ev)
+		return ackReceipt{OK: true, Receipt: receipt}, err
+	case eventSync:
+		var b syncBody
+		if err := readEvent(ev, p, &b, &b.SessionID, true); err != nil {
+			return nil, err
+		}
+		return p.sync(ctx, &b)
+	default:
+		return nil, fault.New(fault.InvalidRequest, "unknown event %q", clip(ev.Name))
+	}
+}
+
+func (k *sockets) command(ctx context.Context, p *peer, ev socketio.Event) (session.Receipt, error) {
+	if ev.Name == eventExecute {
 		var b executeBody
 		if err := readEvent(ev, p, &b, &b.SessionID, false); err != nil {
 			return session.Receipt{}, err
 		}
 		return k.s.execute(ctx, "socket", p.b.sess, p.actor, &b)
-	case eventUndo, eventRedo:
-		var b stepBody
-		if err := readEvent(ev, p, &b, &b.SessionID, true); err != nil {
-			return session.Receipt{}, err
-		}
-		kind := kindUndo
-		if ev.Name == eventRedo {
-			kind = kindRedo
-		}
-		return k.s.step(ctx, "socket", kind, p.b.sess, p.actor, &b)
-	default:
-		return session.Receipt{}, fault.New(fault.InvalidRequest, "unknown event %q", clip(ev.Name))
 	}
+	var b stepBody
+	if err := readEvent(ev, p, &b, &b.SessionID, true); err != nil {
+		return session.Receipt{}, err
+	}
+	kind := kindUndo
+	if ev.Name == eventRedo {
+		kind = kindRedo
+	}
+	return k.s.step(ctx, "socket", kind, p.b.sess, p.actor, &b)
 }
 
 // readEvent decodes the one argument of an event, as strictly as a REST body.
@@ -304,13 +335,11 @@ func (r rooms) Broadcast(room string, it *session.Item, tag uint64) (int, error)
 	return r.io.Room(room).Broadcast(socketio.NewMessage(it.Name, it.Payload, tag, offsetOf(it))), nil
 }
 
-// offsetOf is the offset that a client which asked for recovery gets.
-func offsetOf(*session.Item) string { return "" }
-
 // socketEnd is the real endpoint.
 type socketEnd struct {
-	io   *socketio.Server
-	sock *socketio.Socket
+	io     *socketio.Server
+	sock   *socketio.Socket
+	offset bool // the client asked for recovery
 }
 
 // Send implements endpoint.
@@ -319,7 +348,12 @@ func (e socketEnd) Send(ctx context.Context, it *session.Item) error {
 }
 
 // Push implements endpoint.
-func (e socketEnd) Push(it *session.Item) error { return e.sock.Emit(it.Name, it.Payload) }
+func (e socketEnd) Push(it *session.Item) error {
+	if offset := offsetOf(it); e.offset && offset != "" {
+		return e.sock.Emit(it.Name, it.Payload, offset)
+	}
+	return e.sock.Emit(it.Name, it.Payload)
+}
 
 // Enter implements endpoint.
 func (e socketEnd) Enter(room string) { e.io.Room(room).Add(e.sock) }

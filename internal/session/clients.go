@@ -17,11 +17,22 @@ func (l *live) join(t *turn, cl Client, opt JoinOptions) (Joined, error) {
 	if err := t.flush(); err != nil {
 		return Joined{}, err
 	}
-	c := l.core
 	l.clients[cl.Key] = cl
 	l.joined = append(l.joined, cl.Key)
 	l.clientCount.Store(int64(len(l.clients)))
-	j := Joined{Epoch: c.epoch, HeadSeq: c.head, ClientCount: len(l.clients)}
+	j := l.standing(t, opt)
+	j.ClientCount = len(l.clients)
+	j.Hello = l.clientItem(t, EventSessionConnected, cl, clientBody{Epoch: j.Epoch, Recovered: &j.Recovered})
+	l.feed.push([]Item{j.Hello})
+	j.Cursor = l.feed.Next()
+	return j, nil
+}
+
+// standing decides how a client that says where it stood gets to where the
+// stream is: by replay, by the state, or not at all.
+func (l *live) standing(t *turn, opt JoinOptions) Joined {
+	c := l.core
+	j := Joined{Epoch: c.epoch, HeadSeq: c.head, ClientCount: len(l.clients), Cursor: l.feed.Next()}
 	if opt.LastSeq != nil {
 		last := *opt.LastSeq
 		j.Recovered = opt.Epoch == c.epoch && last <= c.head && last+1 >= l.firstSeq
@@ -31,10 +42,7 @@ func (l *live) join(t *turn, cl Client, opt JoinOptions) (Joined, error) {
 	if !j.Recovered && (opt.Snapshot || opt.LastSeq != nil) {
 		j.State = l.state(t)
 	}
-	j.Hello = l.clientItem(t, EventSessionConnected, cl, clientBody{Epoch: c.epoch, Recovered: &j.Recovered})
-	l.feed.push([]Item{j.Hello})
-	j.Cursor = l.feed.Next()
-	return j, nil
+	return j
 }
 
 // leave forgets a client and tells the others.

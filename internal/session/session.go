@@ -327,6 +327,24 @@ func (s *Session) Join(ctx context.Context, cl Client, opt JoinOptions) (Joined,
 	return out, depart, nil
 }
 
+// Sync decides, like Join, how a client gets to where the stream is, without
+// registering anyone: for one that has joined already, and for followers that
+// are no clients. Hello is empty.
+func (s *Session) Sync(ctx context.Context, opt JoinOptions) (Joined, error) {
+	var out Joined
+	err := s.visit(ctx, &request{run: func(t *turn) error {
+		if err := t.flush(); err != nil {
+			return err
+		}
+		out = t.l.standing(t, opt)
+		return nil
+	}})
+	if err != nil {
+		return Joined{}, err
+	}
+	return out, nil
+}
+
 // Follow returns the session's feed and keeps the session loaded until release
 // is called.
 func (s *Session) Follow() (feed *Feed, release func(), err error) {
