@@ -12,7 +12,8 @@ import (
 
 // client is what a front end does with the six graph events: it starts empty,
 // knows no blueprint, applies each event as its fields say, and ends with the
-// server's graph. SPEC G-60 to G-66 are its rules.
+// server's graph. Rules G-60 to G-67
+// of docs/SPEC.md say the same to people.
 type client struct {
 	nodes map[string]*clientNode
 	roots []string
@@ -68,14 +69,14 @@ func (c *client) apply(e Event) error {
 		return err
 	}
 	switch e.Name {
-	case EventNodeCreated:
+	case EventNodeCreated: // SPEC G-60
 		if c.nodes[f.NodeID] != nil {
 			return fmt.Errorf("created twice: %s", wire)
 		}
 		c.nodes[f.NodeID] = &clientNode{Name: f.Name, Type: f.BlueprintTypeID, Parent: f.ParentID, Properties: f.Properties}
 		list := c.siblings(f.ParentID)
 		*list = slices.Insert(*list, *f.Position, f.NodeID)
-	case EventNodeDeleted:
+	case EventNodeDeleted: // SPEC G-61
 		n := c.nodes[f.NodeID]
 		if n == nil || len(n.Children) > 0 || n.Parent != f.ParentID {
 			return fmt.Errorf("cannot delete: %s", wire)
@@ -91,24 +92,24 @@ func (c *client) apply(e Event) error {
 			c.links[key] = without(children, f.NodeID)
 		}
 	case EventNodeLinked:
-		if f.LinkType != ChildLink {
+		if f.LinkType != ChildLink { // SPEC G-63
 			key := f.LinkType + " " + f.ParentID
 			c.links[key] = slices.Insert(without(c.links[key], f.ChildID), *f.Position, f.ChildID)
 			return nil
 		}
-		c.move(f.ChildID, f.ParentID, *f.Position)
+		c.move(f.ChildID, f.ParentID, *f.Position) // SPEC G-62
 	case EventNodeUnlinked:
 		switch {
-		case f.LinkType != ChildLink:
+		case f.LinkType != ChildLink: // SPEC G-65
 			key := f.LinkType + " " + f.ParentID
 			if !slices.Contains(c.links[key], f.ChildID) {
 				return fmt.Errorf("no such link: %s", wire)
 			}
 			c.links[key] = without(c.links[key], f.ChildID)
-		case f.Position != nil:
+		case f.Position != nil: // SPEC G-64
 			c.move(f.ChildID, "", *f.Position)
 		}
-	case EventPropertyChanged:
+	case EventPropertyChanged: // SPEC G-66
 		n := c.nodes[f.NodeID]
 		if err := n.check(f); err != nil {
 			return err

@@ -113,7 +113,7 @@ func TestNewIDs(t *testing.T) {
 	}
 }
 
-// What Decode refuses is refused by Plan too, where it would break the graph.
+// SPEC G-1: what Decode refuses is refused by Plan too, where it would break the graph.
 func TestPlanRefusesWhatDecodeWould(t *testing.T) {
 	d := family(t)
 	long := strings.Repeat("x", MaxName+1)

@@ -281,7 +281,7 @@ func (m *model) check() {
 		m.fatalf("%v", err)
 	}
 	if string(imported.AppendJSON(nil, "p")) != got {
-		m.fatalf("an import is another graph")
+		m.fatalf("an import is another graph") // SPEC G-82
 	}
 }
 

@@ -49,6 +49,7 @@ func TestAppendJSON(t *testing.T) {
 	}
 }
 
+// SPEC G-71
 func TestTree(t *testing.T) {
 	d := family(t)
 	for _, c := range []struct {
@@ -118,6 +119,7 @@ func TestNode(t *testing.T) {
 	}
 }
 
+// SPEC G-74
 func TestValidate(t *testing.T) {
 	d := family(t)
 	d.do(UpdateProperty{NodeID: testID(2), PropertyID: "title", Value: raw(`"T"`)})
