@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -328,13 +329,10 @@ func digest(kind, projectID, commandType string, data []byte) string {
 
 // compactJSON drops insignificant space; what is not JSON stays as it is.
 func compactJSON(data []byte) []byte {
-	var v json.RawMessage
-	if json.Unmarshal(data, &v) != nil {
+	var b bytes.Buffer
+	b.Grow(len(data))
+	if json.Compact(&b, data) != nil {
 		return data
 	}
-	out, err := json.Marshal(v)
-	if err != nil {
-		return data
-	}
-	return out
+	return b.Bytes()
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/graphroom/graphroom/internal/graph"
@@ -53,6 +54,8 @@ type entry struct {
 	Loaded *loaded      `json:"loaded,omitempty"`
 	opened *graph.Graph // Loaded's graph, made when it was planned; nil in recovery
 	Saved  *savedMark   `json:"saved,omitempty"`
+
+	graphs []graph.Event // of Changes, once they were asked for
 }
 
 // step is one history entry that an undo or redo turned: Count changes of the
@@ -78,22 +81,83 @@ type savedMark struct {
 }
 
 // eventCount is how many numbered events the entry publishes, at least one.
-func (e *entry) eventCount() uint64 {
-	n := uint64(1)
-	for i := range e.Changes {
-		n += uint64(len(e.Changes[i].Events()))
+func (e *entry) eventCount() uint64 { return 1 + uint64(len(e.graphEvents())) }
+
+// graphEvents gives the events of the entry's changes. Changes must not change
+// any more.
+func (e *entry) graphEvents() []graph.Event {
+	if e.graphs == nil {
+		for i := range e.Changes {
+			if one := e.Changes[i].Events(); e.graphs == nil {
+				e.graphs = one
+			} else {
+				e.graphs = append(e.graphs, one...)
+			}
+		}
 	}
-	return n
+	return e.graphs
 }
 
 func (e *entry) at() time.Time { return time.UnixMilli(e.Time).UTC() }
 
 func encodeEntry(e *entry) (journal.Record, error) {
-	data, err := json.Marshal(e)
+	data, err := e.appendJSON(make([]byte, 0, entrySize))
 	if err != nil {
 		return journal.Record{}, fmt.Errorf("encode entry %d: %w", e.First, err)
 	}
 	return journal.Record{First: e.First, Last: e.Last, Data: data}, nil
+}
+
+// entrySize is what most entries fit into.
+const entrySize = 768
+
+// appendJSON writes what encoding/json makes of the entry. Commands, which are
+// nearly all entries, are written without its detour; the rare fields go
+// through it.
+func (e *entry) appendJSON(dst []byte) ([]byte, error) {
+	if e.Steps != nil || e.Applied != nil || e.Skipped != nil || e.Loaded != nil || e.Saved != nil {
+		data, err := json.Marshal(e)
+		return append(dst, data...), err
+	}
+	dst = strconv.AppendInt(append(dst, `{"v":`...), int64(e.Format), 10)
+	dst = appendText(append(dst, `,"kind":`...), e.Kind)
+	dst = appendText(append(dst, `,"project":`...), e.ProjectID)
+	dst = appendText(append(dst, `,"id":`...), e.CommandID)
+	optional := func(key, value string) {
+		if value != "" {
+			dst = appendText(append(append(append(dst, `,"`...), key...), `":`...), value)
+		}
+	}
+	optional("type", e.CommandType)
+	dst = appendText(append(dst, `,"actor":`...), e.Actor)
+	dst = strconv.AppendInt(append(dst, `,"time":`...), e.Time, 10)
+	optional("digest", e.Digest)
+	for i := range e.Changes {
+		if i == 0 {
+			dst = append(dst, `,"changes":[`...)
+		} else {
+			dst = append(dst, ',')
+		}
+		one, err := e.Changes[i].MarshalJSON()
+		if err != nil {
+			return nil, err
+		}
+		dst = append(dst, one...)
+	}
+	if len(e.Changes) > 0 {
+		dst = append(dst, ']')
+	}
+	if len(e.Result) > 0 {
+		dst = append(append(dst, `,"result":`...), e.Result...)
+	}
+	optional("label", e.Label)
+	optional("coalesce", e.Coalesce)
+	if e.Joined {
+		dst = append(dst, `,"joined":true`...)
+	}
+	optional("scope", e.Scope)
+	optional("target", e.Target)
+	return append(dst, '}'), nil
 }
 
 func decodeEntry(r journal.Record) (*entry, error) {

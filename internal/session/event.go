@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
 	"time"
 
 	"github.com/graphroom/graphroom/internal/graph"
@@ -54,21 +56,65 @@ func timestamp(t time.Time) string { return t.UTC().Format(timestampLayout) }
 // payload joins the envelope and a body object into one JSON object. Both are
 // our own types: failing to encode them is a bug, which the turn contains.
 func payload(env envelope, body any) json.RawMessage {
-	head, err := json.Marshal(env)
-	if err != nil {
-		panic(fmt.Sprintf("session: envelope: %v", err))
-	}
-	tail, err := marshalBody(body)
-	if err != nil {
+	var b bytes.Buffer
+	b.Grow(payloadSize)
+	b.Write(env.appendJSON(b.AvailableBuffer()))
+	at := b.Len() - 1 // of the closing brace, where the body goes on
+	b.Truncate(at)
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(body); err != nil {
 		panic(fmt.Sprintf("session: event body: %v", err))
 	}
-	if len(tail) <= 2 { // {}
-		return head
+	out := bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
+	if len(out) == at+2 { // {}
+		out = append(out[:at], '}')
+	} else {
+		out[at] = ','
 	}
-	out := make([]byte, 0, len(head)+len(tail))
-	out = append(out, head[:len(head)-1]...)
-	out = append(out, ',')
-	return append(out, tail[1:]...)
+	return slices.Clip(out)
+}
+
+// payloadSize is what most payloads fit into.
+const payloadSize = 640
+
+// appendJSON writes the envelope as encoding/json would, without its cost: it
+// stands in every event.
+func (env *envelope) appendJSON(dst []byte) []byte {
+	dst = appendText(append(dst, `{"session_id":`...), env.SessionID)
+	if env.ProjectID != "" {
+		dst = appendText(append(dst, `,"project_id":`...), env.ProjectID)
+	}
+	dst = appendText(append(dst, `,"timestamp":`...), env.Timestamp)
+	if env.Seq != 0 {
+		dst = strconv.AppendUint(append(dst, `,"seq":`...), env.Seq, 10)
+	}
+	if env.HeadSeq != nil {
+		dst = strconv.AppendUint(append(dst, `,"head_seq":`...), *env.HeadSeq, 10)
+	}
+	if env.CommandID != "" {
+		dst = appendText(append(dst, `,"command_id":`...), env.CommandID)
+	}
+	if env.Actor != "" {
+		dst = appendText(append(dst, `,"actor":`...), env.Actor)
+	}
+	return append(dst, '}')
+}
+
+// appendText writes a string as encoding/json does.
+func appendText(dst []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+			quoted, err := json.Marshal(s)
+			if err != nil {
+				panic(fmt.Sprintf("session: text: %v", err)) // a string always can
+			}
+			return append(dst, quoted...)
+		}
+	}
+	dst = append(dst, '"')
+	dst = append(dst, s...)
+	return append(dst, '"')
 }
 
 // marshalBody encodes without HTML escaping: payloads are data, not markup.
@@ -150,10 +196,8 @@ func (e *entry) events(sessionID string) []Item {
 		items = append(items, Item{Seq: seq, Head: seq, ProjectID: e.ProjectID, Name: name, Payload: payload(env, body)})
 		seq++
 	}
-	for i := range e.Changes {
-		for _, ev := range e.Changes[i].Events() {
-			add(ev.Name, ev.Body)
-		}
+	for _, ev := range e.graphEvents() {
+		add(ev.Name, ev.Body)
 	}
 	switch e.Kind {
 	case kindCommand:

@@ -46,7 +46,11 @@ type histImage struct {
 }
 
 // encode writes the core as a snapshot. Equal cores give equal bytes.
-func (c *core) encode() ([]byte, error) {
+func (c *core) encode() ([]byte, error) { return json.Marshal(c.image()) }
+
+// image takes what a snapshot holds out of the core: nothing in it changes when
+// the core goes on, so it may be written elsewhere.
+func (c *core) image() coreImage {
 	img := coreImage{Format: snapshotFormat, Head: c.head, Active: c.active, Receipts: c.receipts.inOrder()}
 	for _, id := range c.order {
 		p := c.projects[id]
@@ -56,7 +60,7 @@ func (c *core) encode() ([]byte, error) {
 			Done: p.history.images(true), Undone: p.history.images(false),
 		})
 	}
-	return json.Marshal(img)
+	return img
 }
 
 func (h *history) images(done bool) []histImage {
@@ -138,17 +142,15 @@ func (l *live) maybeSnapshot() {
 	if l.writing || l.sinceCount < cfg.SnapshotEntries || l.sinceBytes < max(cfg.SnapshotMinBytes, l.snapSize) {
 		return
 	}
-	data, err := l.core.encode()
-	if err != nil {
-		l.log.Error("snapshot", "err", err)
-		l.sinceCount = 0
-		return
-	}
+	image := l.core.image()
 	seq := l.core.head
 	through := min(l.core.receipts.oldest()-1, seq) // what is remembered is also kept for replay
 	l.writing, l.sinceBytes, l.sinceCount = true, 0, 0
 	l.snapshots.Go(func() {
-		err := cfg.Journal.PutSnapshot(l.ctx, l.id, seq, data)
+		data, err := json.Marshal(image)
+		if err == nil {
+			err = cfg.Journal.PutSnapshot(l.ctx, l.id, seq, data)
+		}
 		if err == nil && through > 0 {
 			err = cfg.Journal.Trim(l.ctx, l.id, through)
 		}
