@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -13,14 +14,31 @@ import (
 // would spin otherwise.
 const noopDelay = 100 * time.Millisecond
 
-// pollPackets is the most packets in one answer: clients in Python take no
-// payload with more. The rest goes with the next poll.
-const pollPackets = 16
+// The most packets in one answer; the rest goes with the next poll. Clients in
+// Python take no payload with more than 16, and nothing in a handshake tells
+// them apart but their agent: browsers and Node, which have no such bound, get
+// more.
+const (
+	pollPackets     = 16
+	pollPacketsMany = 1024
+)
+
+func packetsFor(r *http.Request) int {
+	for _, agent := range []string{"Mozilla/", "node-XMLHttpRequest"} {
+		if strings.HasPrefix(r.UserAgent(), agent) {
+			return pollPacketsMany
+		}
+	}
+	return pollPackets
+}
 
 const textPlain = "text/plain; charset=UTF-8"
 
 // servePoll answers a GET with what is queued, as soon as something is.
 func (s *Server) servePoll(w http.ResponseWriter, r *http.Request, c *Conn) {
+	if c.overdue() {
+		c.drop(ReasonPingTimeout)
+	}
 	c.mu.Lock()
 	switch {
 	case c.ws != nil:
@@ -37,7 +55,7 @@ func (s *Server) servePoll(w http.ResponseWriter, r *http.Request, c *Conn) {
 		s.refuse(w, r, http.StatusBadRequest, codeUnknownSID)
 		return
 	}
-	p := &poll{wake: make(chan struct{}, 1), late: c.probe != nil && c.probe.probed}
+	p := &poll{wake: make(chan struct{}, 1), most: packetsFor(r), late: c.probe != nil && c.probe.probed}
 	c.poll = p
 	c.unlock()
 
@@ -74,6 +92,7 @@ func (s *Server) send(w http.ResponseWriter, contentType string, body []byte) er
 // poll is one GET that waits.
 type poll struct {
 	wake chan struct{} // holds one token
+	most int           // packets in the answer
 	late bool          // came after the probe of an upgrade
 	noop bool          // has waited for the upgrade long enough
 }
@@ -122,7 +141,7 @@ func (c *Conn) pollBodyLocked(p *poll) ([]byte, error) {
 	}
 	var body []byte
 	if !c.q.empty() {
-		body = c.q.payload(pollPackets - 1) // room for the last one
+		body = c.q.payload(p.most - 1) // room for the last one
 		c.wakeSendersLocked()
 	}
 	if c.state == stateClosing && c.q.empty() {

@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"fmt"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -34,5 +35,19 @@ func TestQueuePayloadIsBounded(t *testing.T) {
 	}
 	if next != 40 || q.bytes != 0 {
 		t.Fatalf("%d packets, %d bytes left", next, q.bytes)
+	}
+}
+
+// SPEC E-6: how many packets an answer holds goes by the agent.
+func TestPacketsByAgent(t *testing.T) {
+	for agent, want := range map[string]int{
+		"": pollPackets, "python-requests/2.28.1": pollPackets, "Python/3.11 aiohttp/3.8.4": pollPackets,
+		"Mozilla/5.0 (X11; Linux x86_64)": pollPacketsMany, "node-XMLHttpRequest": pollPacketsMany,
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header.Set("User-Agent", agent)
+		if got := packetsFor(r); got != want {
+			t.Errorf("%q: %d", agent, got)
+		}
 	}
 }
