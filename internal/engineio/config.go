@@ -81,11 +81,12 @@ type Limits struct {
 	// HandshakesPerSecond bounds new conns, with twice as much at once (429).
 	// Default 10,000.
 	HandshakesPerSecond int
-	// MessagesPerSecond bounds what is read from one conn, with twice as much
-	// at once. A faster peer is not closed but read more slowly. Default 5,000.
+	// MessagesPerSecond bounds the packets and pings that are read from one
+	// conn, with twice as many at once. A faster peer is not closed but read more slowly. Default 5,000.
 	MessagesPerSecond int
-	// HeaderBytes bounds what is kept of a handshake's query and headers, for
-	// as long as the conn lives. Default 8 KiB; a longer query is refused.
+	// HeaderBytes bounds what is kept of a handshake's headers for as long as
+	// the conn lives, and its URL and host, which are refused when they are
+	// longer. Default 8 KiB.
 	HeaderBytes int
 }
 

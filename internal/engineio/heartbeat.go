@@ -1,5 +1,11 @@
 package engineio
 
+import "time"
+
+// maxCredit bounds how much later than it was due a ping may be queued without
+// giving the peer more time: the handshake promised when to expect the end.
+const maxCredit = 20 * time.Millisecond
+
 // onTimer runs on the lane when the conn's due time has come. It may come
 // early or for a reason that is gone: it looks at what is due, does it, and
 // schedules the next.
@@ -30,13 +36,21 @@ func (c *Conn) beatLocked(now int64) {
 	case c.pongBy == 0 && now >= c.pingAt:
 		c.q.push(packetFrame(PacketPing, ""))
 		c.touchLocked()
-		c.pongBy = now + int64(c.srv.cfg.PingTimeout)
+		c.pongBy = now - min(now-c.pingAt, int64(maxCredit)) + int64(c.srv.cfg.PingTimeout)
 	case c.pongBy != 0 && now >= c.pongBy && c.busy.Load() > 0:
 		// The pong may lie unread behind a message that is being handled.
 		c.pongBy = now + int64(c.srv.cfg.PingTimeout)
 	case c.pongBy != 0 && now >= c.pongBy:
 		c.failLocked(ReasonPingTimeout)
 	}
+}
+
+// overdue reports whether the conn has missed its pong, also when the lane has
+// not come to notice yet.
+func (c *Conn) overdue() bool {
+	c.mu.Lock()
+	defer c.unlock()
+	return c.state == stateOpen && c.pongBy != 0 && c.srv.now() >= c.pongBy && c.busy.Load() == 0
 }
 
 // pong notes that the peer is alive.

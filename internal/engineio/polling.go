@@ -251,15 +251,15 @@ func (c *Conn) onPollingPacket(p Packet) error {
 
 // onPacket handles one packet of any transport but close and upgrade.
 func (c *Conn) onPacket(p Packet) error {
+	if !c.throttle() {
+		return errStop
+	}
 	switch p.Type {
 	case PacketPing:
 		return errDirection // revision 4: the server pings
 	case PacketPong:
 		c.pong()
 	case PacketMessage:
-		if !c.throttle() {
-			return errStop
-		}
 		c.mu.Lock()
 		open := c.state == stateOpen
 		c.unlock()

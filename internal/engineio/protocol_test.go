@@ -1,6 +1,7 @@
 package engineio_test
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"io"
@@ -440,6 +441,39 @@ func TestKeptRequest(t *testing.T) {
 		}
 		if r.URL.Query().Get("session_id") != "s" || r.RemoteAddr == "" || r.Host == "" {
 			f.Errorf("request %+v", r)
+		}
+	})
+}
+
+// Frames that come with the handshake are not lost.
+func TestEarlyFrames(t *testing.T) {
+	both(t, engineio.Config{}, echo, func(f *fixture) {
+		conn, err := f.client.Dial(f.ctx)
+		if err != nil {
+			f.Fatal(err)
+		}
+		defer conn.Close()
+		go func() { // a pipe takes nothing before it is read
+			_, _ = conn.Write([]byte("GET /engine.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: server.test\r\nConnection: keep-alive, Upgrade\r\n" +
+				"Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" +
+				"\x81\x82\x00\x00\x00\x004x\x81\x82\x00\x00\x00\x004y"))
+		}()
+		r := bufio.NewReader(conn)
+		res, err := http.ReadResponse(r, nil)
+		if err != nil || res.StatusCode != 101 {
+			f.Fatalf("%v %v", res, err)
+		}
+		f.wait("the messages", func() bool { return len(f.got()) == 2 })
+	})
+}
+
+// SPEC E-32
+func TestLongHost(t *testing.T) {
+	bubble(t, engineio.Config{}, nil, func(f *fixture) {
+		f.client.Host = strings.Repeat("x", 9000)
+		res, err := f.client.Do(f.ctx, "GET", "EIO=4&transport=polling", nil, nil)
+		if err != nil || res.Status != 400 {
+			f.Errorf("%+v %v", res, err)
 		}
 	})
 }

@@ -159,7 +159,7 @@ func (s *Server) handshake(w http.ResponseWriter, r *http.Request, transport, re
 		code = codeBadRequest
 	case revision != "4":
 		code = codeBadRevision
-	case len(r.URL.RawQuery) > s.cfg.Limits.HeaderBytes && s.cfg.Limits.HeaderBytes > 0:
+	case s.cfg.Limits.HeaderBytes > 0 && len(r.RequestURI)+len(r.Host) > s.cfg.Limits.HeaderBytes:
 		code = codeBadRequest
 	}
 	if code >= 0 {

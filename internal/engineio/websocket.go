@@ -146,10 +146,14 @@ func (ws *wsConn) Read(p []byte) (int, error) {
 
 // Write takes one whole frame (or the 101 response) from gws.
 func (ws *wsConn) Write(p []byte) (int, error) {
+	c := ws.conn
 	if !ws.queued.Load() {
+		if ws.socket != nil { // else it is the handshake, which has a deadline
+			_ = ws.Conn.SetWriteDeadline(time.Now().Add(c.srv.cfg.UpgradeTimeout))
+			defer func() { _ = ws.Conn.SetWriteDeadline(time.Time{}) }()
+		}
 		return ws.Conn.Write(p)
 	}
-	c := ws.conn
 	c.mu.Lock()
 	defer c.unlock()
 	if c.state != stateOpen {
@@ -291,9 +295,7 @@ func (ws *wsConn) onProbe(p Packet, err error) {
 		ws.probed = true
 		c.wakePollLocked()
 		c.unlock()
-		_ = ws.Conn.SetWriteDeadline(time.Now().Add(c.srv.cfg.UpgradeTimeout))
-		_, _ = ws.Conn.Write(packetFrame(PacketPong, "probe"))
-		_ = ws.Conn.SetWriteDeadline(time.Time{})
+		_, _ = ws.Write(packetFrame(PacketPong, "probe")) // reading will fail too
 	case err == nil && p.Type == PacketUpgrade:
 		if !c.adopt(ws) {
 			_ = ws.socket.WriteClose(1000, nil)
@@ -332,7 +334,13 @@ func (c *Conn) adopt(ws *wsConn) bool {
 type gwsEvents struct{ gws.BuiltinEventHandler }
 
 // OnPing answers a WebSocket ping.
-func (gwsEvents) OnPing(socket *gws.Conn, payload []byte) { _ = socket.WritePong(payload) }
+func (gwsEvents) OnPing(socket *gws.Conn, payload []byte) {
+	ws, ok := socket.NetConn().(*wsConn)
+	if ok && ws.queued.Load() && !ws.conn.throttle() {
+		return
+	}
+	_ = socket.WritePong(payload)
+}
 
 // OnMessage handles one whole message.
 func (gwsEvents) OnMessage(socket *gws.Conn, m *gws.Message) {

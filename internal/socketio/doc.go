@@ -14,7 +14,8 @@
 // is called by one goroutine at a time, in order: Connect, Connected, events as
 // the client sent them, Disconnect. That goroutine exists only while there is
 // something to do. A handler that takes its time delays its own socket only;
-// when 256 events wait for it, its connection is not read until there is room.
+// when 256 events, or 1 MiB of them, wait for it, its connection is not read until
+// half of that is done.
 //
 // # What it does not do
 //

@@ -386,6 +386,30 @@ func TestInboxIsBounded(t *testing.T) {
 	})
 }
 
+// SPEC S-24: large events are counted by their bytes.
+func TestInboxIsBoundedInBytes(t *testing.T) {
+	release := make(chan struct{})
+	network(t, socketio.Config{}, func(s *socketio.Server, r *recorder) {
+		h := r.handler()
+		h.Event = func(_ *socketio.Socket, e socketio.Event) { <-release; r.note(e.Name) }
+		s.Namespace("/", h)
+	}, func(f *fixture) {
+		p := f.join("/")
+		big := `42["x","` + strings.Repeat("y", 500_000) + `"]`
+		go func() {
+			for range 20 {
+				_ = p.ws.Write(big)
+			}
+		}()
+		f.wait("reading to stop", func() bool { return f.srv.Stats().MessagesIn >= 4 })
+		if n := f.srv.Stats().MessagesIn; n > 5 {
+			f.Errorf("%d messages were read", n)
+		}
+		close(release)
+		f.waitNotes(21)
+	})
+}
+
 // SPEC S-24: a full inbox does not outlive its connection.
 func TestFullInboxAtTheEnd(t *testing.T) {
 	bubble(t, socketio.Config{}, func(s *socketio.Server, r *recorder) {

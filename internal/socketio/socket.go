@@ -19,9 +19,12 @@ var ErrClosed = engineio.ErrClosed
 // ErrQueueFull means that the client does not read what it was sent.
 var ErrQueueFull = engineio.ErrQueueFull
 
-// maxInbox is how many events may wait for a socket's handler before its
-// connection is not read any more.
-const maxInbox = 256
+// How many events, and bytes of them beyond one event, may wait for a socket's
+// handler before its connection is not read any more.
+const (
+	maxInbox      = 256
+	maxInboxBytes = 1 << 20
+)
 
 // Socket is one client in one namespace.
 type Socket struct {
@@ -38,6 +41,7 @@ type Socket struct {
 	reason  string
 	running bool // a goroutine works on tasks
 	tasks   []task
+	waiting int           // bytes of tasks
 	room    chan struct{} // closed when tasks got fewer
 	acks    map[uint64]chan<- Reply
 	data    any
@@ -66,6 +70,7 @@ type task struct {
 	kind  taskKind
 	auth  json.RawMessage
 	event *Event
+	size  int // of the event, in bytes
 	tag   uint64
 }
 
@@ -185,7 +190,7 @@ func (s *Socket) end(reason string) bool {
 // push adds a task. Only events wait for room.
 func (s *Socket) push(t task) {
 	s.mu.Lock()
-	for t.kind == taskEvent && len(s.tasks) >= maxInbox && s.state != socketEnded {
+	for t.kind == taskEvent && s.state != socketEnded && (len(s.tasks) >= maxInbox || s.waiting > maxInboxBytes) {
 		if s.room == nil {
 			s.room = make(chan struct{})
 		}
@@ -195,6 +200,7 @@ func (s *Socket) push(t task) {
 		s.mu.Lock()
 	}
 	s.tasks = append(s.tasks, t)
+	s.waiting += t.size
 	start := !s.running
 	s.running = true
 	s.wakeLocked(t.kind == taskEnd)
@@ -234,7 +240,8 @@ func (s *Socket) work() {
 		t := s.tasks[0]
 		s.tasks[0] = task{}
 		s.tasks = s.tasks[1:]
-		s.wakeLocked(len(s.tasks) < maxInbox/2)
+		s.waiting -= t.size
+		s.wakeLocked(len(s.tasks) < maxInbox/2 && s.waiting < maxInboxBytes/2)
 		s.mu.Unlock()
 		if !s.do(t) {
 			s.cancel() // refused: nothing else happens
@@ -353,7 +360,11 @@ func (s *Socket) receive(p *Packet, attachments [][]byte) {
 	if p.HasID {
 		e.Ack = s.acker(p.ID)
 	}
-	s.push(task{kind: taskEvent, event: e})
+	size := len(p.Data)
+	for _, a := range attachments {
+		size += len(a)
+	}
+	s.push(task{kind: taskEvent, event: e, size: size})
 }
 
 // acker returns the function that answers an event.
