@@ -1,10 +1,13 @@
 // Command conformance is the server that the official protocol test suites of
-// Engine.IO 4 and Socket.IO 5 run against, on port 3000.
+// Engine.IO 4 and Socket.IO 5 (docs/engine.io-protocol/v4-test-suite and
+// docs/socket.io-protocol/v5-test-suite of github.com/socketio/socket.io) run
+// against. They expect it on port 3000, where it listens unless told otherwise.
 package main
 
 import (
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
 	"os"
@@ -31,13 +34,17 @@ func main() {
 }
 
 func run() error {
+	listen := flag.String("listen", ":3000", "address to listen on")
+	deflate := flag.Bool("deflate", false, "offer permessage-deflate")
+	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	engine := engineio.NewServer(engineio.Config{
-		PingInterval: pingInterval, PingTimeout: pingTimeout, MaxPayload: maxPayload,
+		PingInterval: pingInterval, PingTimeout: pingTimeout, MaxPayload: maxPayload, Deflate: *deflate,
 	}, echo{})
 	sockets := socketio.New(socketio.Config{
 		PingInterval: pingInterval, PingTimeout: pingTimeout, MaxPayload: maxPayload, ConnectTimeout: connectTimeout,
+		Deflate: *deflate,
 	})
 	for _, name := range []string{"/", "/custom"} {
 		sockets.Namespace(name, handler())
@@ -45,7 +52,7 @@ func run() error {
 	mux := http.NewServeMux()
 	mux.Handle("/engine.io/", engine)
 	mux.Handle("/socket.io/", sockets)
-	server := &http.Server{Addr: ":3000", Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Addr: *listen, Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.ListenAndServe() }()
 	select {
