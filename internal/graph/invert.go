@@ -199,7 +199,7 @@ func (g *Graph) linkObstacle(typ string, parent, child *node) string {
 	switch {
 	case t.MaxParents > 0 && len(child.parents(typ)) >= t.MaxParents:
 		return ReasonMaxParents
-	case t.Unique && parent != child && g.links[linkKey{typ, child.id, parent.id}] != nil:
+	case t.Unique && g.links[linkKey{typ, child.id, parent.id}] != nil:
 		return ReasonDuplicate
 	case t.Acyclic && reaches(typ, child, parent):
 		return ReasonCycle

@@ -86,7 +86,7 @@ func (g *Graph) mayLink(typ *LinkType, parent, child *node) error {
 		return fault.New(fault.InvalidCommand, "the blueprint does not allow a link of type %s from %s to %s", typ.ID, parent.typ.ID, child.typ.ID)
 	case typ.MaxParents > 0 && len(child.parents(typ.ID)) >= typ.MaxParents:
 		return fault.New(fault.HasParent, "node %s has as many parents by links of type %s as it may have (%d)", child.id, typ.ID, typ.MaxParents)
-	case typ.Unique && parent != child && g.links[linkKey{typ.ID, child.id, parent.id}] != nil:
+	case typ.Unique && g.links[linkKey{typ.ID, child.id, parent.id}] != nil:
 		return fault.New(fault.Duplicate, "a link of type %s leads the other way already", typ.ID)
 	case typ.Acyclic && reaches(typ.ID, child, parent):
 		return fault.New(fault.Cycle, "links of type %s must not lead back to where they came from", typ.ID)
