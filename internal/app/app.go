@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -54,6 +55,8 @@ type Options struct {
 	PingInterval    time.Duration // 25 s
 	PingTimeout     time.Duration // 20 s
 	FlushInterval   time.Duration // 2 ms
+
+	fs vfs.FS // the disk; this package's tests set one that fails
 }
 
 const (

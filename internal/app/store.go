@@ -39,7 +39,7 @@ func openStore(ctx context.Context, o Options) (*store, error) {
 		if err != nil {
 			return nil, fault.Wrap(err, fault.InvalidRequest, "sync is \"always\" or \"interval\", not %q", o.Sync)
 		}
-		db, err := pebble.Open(ctx, pebble.Options{Dir: o.Data, Sync: mode, Logger: o.Logger})
+		db, err := pebble.Open(ctx, pebble.Options{Dir: o.Data, FS: o.fs, Sync: mode, Logger: o.Logger})
 		if err != nil {
 			return nil, err
 		}
