@@ -41,13 +41,12 @@ type deed struct {
 	changes []Change
 	twins   []twinChange
 
-	undone     bool
-	undoneBy   int
-	bySession  bool
-	undoneAt   int
-	back       []Change // the undo's
-	backTwins  []twinChange
-	cannotRedo bool
+	undone    bool
+	undoneBy  int
+	bySession bool
+	undoneAt  int
+	back      []Change // the undo's
+	backTwins []twinChange
 }
 
 // model runs the graph, its twin and a client side by side.

@@ -12,9 +12,10 @@ const (
 	// maxKey is the length in bytes past which a list is rebalanced, down to
 	// three eighths of it.
 	maxKey = 64
+	// keySmallest is the smallest integer part: "A" and 26 zeros. Alone it is
+	// no key, so that there is always one before any key.
+	keySmallest = "A00000000000000000000000000"
 )
-
-var keySmallest = "A" + strings.Repeat("0", 26)
 
 func keyDigit(c byte) int { return strings.IndexByte(keyDigits, c) }
 

@@ -140,10 +140,10 @@ func (p *planner) index(l lane, at At, self *slot) (int, error) {
 		return 0, err
 	}
 	s := l.find(anchor)
-	switch {
-	case s == nil:
+	switch s {
+	case nil:
 		return 0, fault.New(fault.InvalidCommand, "node %s, named by before or after, is not among the siblings", anchor)
-	case s == self:
+	case self:
 		return 0, fault.New(fault.InvalidCommand, "a node cannot go before or after itself")
 	}
 	rank, _ := l.list.rank(s.key)

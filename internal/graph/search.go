@@ -14,6 +14,10 @@ import (
 const (
 	DefaultPage = 50
 	MaxPage     = 500
+
+	// maxGathered is the size past which a subtree is not gathered for each
+	// page, but each candidate asked whether it is inside.
+	maxGathered = 2000
 )
 
 // Query says what to look for: every field that is set must hold.
@@ -199,7 +203,7 @@ func (s *search) candidates() *siblings {
 		}
 	}
 	if s.under != nil {
-		if list, ok := ix.below(s.under, best.len()); ok {
+		if list, ok := ix.below(s.under, min(best.len(), maxGathered)); ok {
 			best = list
 		}
 	}

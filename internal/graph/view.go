@@ -172,13 +172,23 @@ type TreeOptions struct {
 	Fields []string // of a node besides its id; empty: all but child_count
 }
 
-// treeFields are the names that TreeOptions.Fields may hold.
-var treeFields = [...]struct {
-	name string
-	bit  fields
-}{
-	{"name", fieldName}, {"blueprint_type_id", fieldType}, {"position", fieldPosition},
-	{"properties", fieldProperties}, {"child_count", fieldChildCount},
+// fieldNamed is the bit of a name that TreeOptions.Fields may hold; 0 for any
+// other.
+func fieldNamed(name string) fields {
+	switch name {
+	case "name":
+		return fieldName
+	case "blueprint_type_id":
+		return fieldType
+	case "position":
+		return fieldPosition
+	case "properties":
+		return fieldProperties
+	case "child_count":
+		return fieldChildCount
+	default:
+		return 0
+	}
 }
 
 // Tree answers {roots: [node], links: [link]} for the whole graph or one
@@ -189,12 +199,7 @@ var treeFields = [...]struct {
 func (g *Graph) Tree(o TreeOptions) (json.RawMessage, error) {
 	w := writer{}
 	for _, name := range o.Fields {
-		bit := fields(0)
-		for _, f := range treeFields {
-			if f.name == name {
-				bit = f.bit
-			}
-		}
+		bit := fieldNamed(name)
 		if bit == 0 {
 			return nil, fault.New(fault.InvalidRequest, "a node has no field %s", quote(name))
 		}
