@@ -4,6 +4,7 @@ Commands and answers are those of client.mjs, less "drop", "upgrade" and
 "recovered", which this library has no word for.
 """
 import json
+import os
 import sys
 import threading
 
@@ -79,4 +80,7 @@ for line in sys.stdin:
     command = json.loads(line)
     commands[command["do"]](command)
 for sio, _ in clients.values():
-    sio.disconnect()
+    if sio.connected:
+        sio.disconnect()
+sys.stdout.flush()
+os._exit(0)  # the library's threads would keep a client that is reconnecting alive
