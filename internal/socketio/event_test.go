@@ -317,6 +317,26 @@ func TestShutdown(t *testing.T) {
 	})
 }
 
+// SPEC S-18: a handler that hangs does not hold Close for ever.
+func TestShutdownWithStuckHandler(t *testing.T) {
+	bubble(t, socketio.Config{}, func(s *socketio.Server, r *recorder) {
+		h := r.handler()
+		h.Disconnect = func(*socketio.Socket, string) { time.Sleep(time.Minute) }
+		s.Namespace("/", h)
+	}, func(f *fixture) {
+		p := f.join("/")
+		ctx, cancel := context.WithTimeout(f.ctx, time.Second)
+		defer cancel()
+		closed := make(chan error)
+		go func() { closed <- f.srv.Close(ctx) }()
+		p.ended()
+		if err := <-closed; !errors.Is(err, context.DeadlineExceeded) {
+			f.Errorf("Close: %v", err)
+		}
+		time.Sleep(2 * time.Minute)
+	})
+}
+
 // SPEC S-23
 func TestEventsBeforeTheEndAreHandled(t *testing.T) {
 	bubble(t, socketio.Config{}, func(s *socketio.Server, r *recorder) {

@@ -76,10 +76,20 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Close refuses new connections and closes all there are: clients see a
 // transport that closed, and will try to connect again. It waits until every
 // handler has returned. When ctx ends first, connections are dropped and its
-// error is returned, after the handlers.
+// error is returned, though a handler that does not heed its socket's context
+// may still run.
 func (s *Server) Close(ctx context.Context) error {
 	err := s.engine.Close(ctx)
-	s.running.Wait()
+	done := make(chan struct{})
+	go func() {
+		s.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
 	return err
 }
 
