@@ -74,6 +74,7 @@ func listen(t *testing.T, a *App, session string) *listener {
 		for {
 			p, err := conn.Next()
 			if err != nil {
+				_ = conn.Close() // the server waits for that
 				return
 			}
 			l.mu.Lock()
