@@ -477,3 +477,26 @@ func TestLongHost(t *testing.T) {
 		}
 	})
 }
+
+// E-4: a conn that its owner closes at once is closed in order and leaves
+// nothing.
+func TestClosedInOpen(t *testing.T) {
+	both(t, engineio.Config{}, func(r *recorder) {
+		r.onOpen = func(c *engineio.Conn) { c.Close("not you") }
+	}, func(f *fixture) {
+		res, err := f.client.Do(f.ctx, "GET", "EIO=4&transport=polling", nil, nil)
+		if err != nil || !strings.HasPrefix(res.Body, "0{") || !strings.HasSuffix(res.Body, "\x1e1") {
+			f.Errorf("%+v %v", res, err)
+		}
+		ws := f.rawWebSocket("", nil)
+		if got := f.read(ws); !strings.HasPrefix(got, "0{") {
+			f.Errorf("read %q", got)
+		}
+		f.ended(ws)
+		_ = ws.Close()
+		f.wait("the ends", func() bool {
+			s := f.srv.Stats()
+			return s.Polling+s.WebSocket+s.Closing == 0 && s.Closed["not you"] == 2
+		})
+	})
+}

@@ -212,29 +212,29 @@ func (s *Server) admit(r *http.Request) (*Conn, int) {
 	return c, 0
 }
 
-// open begins the conn: the owner is told, requests can name it, and the open
-// packet is queued. ws is nil for polling.
+// open begins the conn: the open packet is queued, the owner is told, and
+// requests can name the conn. Nothing is read from the peer before. ws is nil
+// for polling.
 func (c *Conn) open(ws *wsConn) {
 	s := c.srv
-	c.ws = ws
-	s.handler.Open(c)
-	s.mu.Lock()
-	s.conns[c.id] = c
-	closing := s.closing
-	s.mu.Unlock()
-	s.stats.handshakes.Add(1)
 	c.mu.Lock()
+	c.ws = ws
+	c.q.push(AppendFrame(nil, OpText, []byte{byte(PacketOpen)}, s.openPayload(c.id, ws == nil)))
+	c.unlock()
+	s.stats.handshakes.Add(1)
+	s.handler.Open(c)
+	c.mu.Lock()
+	if c.state != stateClosed { // Open may have closed it
+		s.remember(c)
+	}
 	if c.state == stateOpen {
-		frame := AppendFrame(nil, OpText, []byte{byte(PacketOpen)}, s.openPayload(c.id, ws == nil))
-		c.q.chunks = append([][]byte{frame}, c.q.chunks...) // before what Open queued
-		c.q.bytes += len(frame)
-		c.touchLocked()
 		c.pingAt = s.now() + int64(s.cfg.PingInterval)
+		c.touchLocked()
 		c.rescheduleLocked()
 	}
 	c.unlock()
-	if closing {
-		c.Close(ReasonShutdown) // Close may not have seen it
+	if s.isClosing() {
+		c.Close(ReasonShutdown) // Server.Close may not have seen it
 	}
 }
 
@@ -258,6 +258,19 @@ func jsonString(s string) []byte {
 		return []byte(`""`) // a string always marshals
 	}
 	return b
+}
+
+// remember makes requests find the conn.
+func (s *Server) remember(c *Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns[c.id] = c
+}
+
+func (s *Server) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing
 }
 
 // forget makes requests that name the conn fail.
