@@ -110,8 +110,7 @@ func (s *Store) chunks(ctx context.Context, r pdb.Reader, k blobKind, id string,
 		return nil, s.readFailed(k.name, id, h.number, err)
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
-	// A damaged size must not make us ask for the memory: it grows with what is there.
-	data = make([]byte, 0, min(h.size, 1<<20))
+	data = make([]byte, 0, min(h.size, 64<<20)) // beyond that it grows with what is there
 	for ok := it.First(); ok; ok = it.Next() {
 		v, err := it.ValueAndErr()
 		if err != nil {

@@ -18,8 +18,13 @@ const (
 	// the committer waits too and lets the next group grow. Measured: 1 to 4
 	// are alike; none leaves the disk idle, many make groups of one.
 	pipeline = 2
-	// groupBytes is where the committer stops to merge more into a group.
+	// groupBytes is where the committer stops to merge more into a group; a
+	// larger batch makes a group of its own and is not copied.
 	groupBytes = 1 << 20
+	// slowSync is when an fsync is worth a warning, at most one every
+	// slowSyncEvery.
+	slowSync      = time.Second
+	slowSyncEvery = 10 * time.Second
 )
 
 // request is one caller's batch on its way to disk.
@@ -34,6 +39,7 @@ type group struct {
 	batch    *pdb.Batch
 	sync     bool
 	requests []*request
+	applied  time.Time
 }
 
 var requests = sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }}
@@ -82,44 +88,63 @@ func (s *Store) commitLoop() {
 			s.fail(fmt.Errorf("commit: %v", p))
 		}
 	}()
+	var next *request // taken out of the queue, and too large for the last group
 	for {
-		r, ok := <-s.queue
-		if !ok {
-			return
+		r := next
+		if r == nil {
+			var ok bool
+			if r, ok = <-s.queue; !ok {
+				return
+			}
 		}
-		g := s.gather(r)
-		var err error
-		if g.sync {
-			err = s.db.ApplyNoSyncWait(g.batch, pdb.Sync)
-		} else {
-			err = s.db.Apply(g.batch, pdb.NoSync)
-		}
-		if err != nil {
-			s.fail(fmt.Errorf("commit: %w", err))
-			return
-		}
-		s.stats.groups.Add(1)
-		if !g.sync {
-			s.dirty.Store(true)
-			s.finish(g)
-			continue
-		}
-		select {
-		case s.applied <- g:
-		case <-s.failed:
+		var g *group
+		g, next = s.gather(r)
+		if !s.apply(g) {
 			return
 		}
 	}
 }
 
+// apply gives a group to Pebble and on to the waiter; false when the store has
+// failed.
+func (s *Store) apply(g *group) bool {
+	var err error
+	if g.sync {
+		err = s.db.ApplyNoSyncWait(g.batch, pdb.Sync)
+	} else {
+		err = s.db.Apply(g.batch, pdb.NoSync)
+	}
+	if err != nil {
+		s.fail(fmt.Errorf("commit: %w", err))
+		return false
+	}
+	s.stats.groups.Add(1)
+	if !g.sync {
+		s.dirty.Store(true)
+		s.finish(g)
+		return true
+	}
+	g.applied = time.Now()
+	select {
+	case s.applied <- g:
+		return true
+	case <-s.failed:
+		return false
+	}
+}
+
 // gather merges what waits behind r into one group, without waiting for more.
-func (s *Store) gather(r *request) *group {
-	g := &group{batch: r.batch, sync: r.sync, requests: []*request{r}}
+// next is a request that it took and did not merge.
+func (s *Store) gather(r *request) (g *group, next *request) {
+	g = &group{batch: r.batch, sync: r.sync, requests: []*request{r}}
 	for g.batch.Len() < groupBytes {
 		select {
 		case r, ok := <-s.queue:
 			if !ok {
-				return g // the loop finds it closed too
+				return g, nil // the loop finds it closed too
+			}
+			if r.batch.Len() > groupBytes {
+				return g, r
 			}
 			if err := g.batch.Apply(r.batch, nil); err != nil {
 				panic(err) // a batch of our own making that cannot be read
@@ -128,19 +153,24 @@ func (s *Store) gather(r *request) *group {
 			g.sync = g.sync || r.sync
 			g.requests = append(g.requests, r)
 		default:
-			return g
+			return g, nil
 		}
 	}
-	return g
+	return g, nil
 }
 
 // syncLoop is the waiter: it wakes a group's callers after its fsync. It ends
 // with the committer or when the store has failed.
 func (s *Store) syncLoop() {
+	var warned time.Time
 	for g := range s.applied {
 		if err := g.batch.SyncWait(); err != nil {
 			s.fail(fmt.Errorf("fsync: %w", err))
 			return
+		}
+		if took := time.Since(g.applied); took > slowSync && time.Since(warned) > slowSyncEvery {
+			warned = time.Now()
+			s.opts.Logger.Warn("the disk is slow to sync", "took", took)
 		}
 		s.finish(g)
 	}

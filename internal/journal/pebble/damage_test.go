@@ -2,12 +2,17 @@ package pebble_test
 
 import (
 	"bytes"
+	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	pdb "github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -387,16 +392,27 @@ func TestDamageInTheLogIsNotATornTail(t *testing.T) {
 	refused(t, options(left), fault.Internal, "damaged")
 }
 
+// long makes session a 400 seqs long, of data that does not compress well.
+func long(t *testing.T, s *pebble.Store) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(1, 1))
+	for seq := uint64(21); seq <= 400; seq++ {
+		data := binary.BigEndian.AppendUint64(fmt.Appendf(nil, "%d ", seq), rng.Uint64())
+		for range 8 {
+			data = binary.BigEndian.AppendUint64(data, rng.Uint64())
+		}
+		if err := s.Append(t.Context(), "a", seq-1, []journal.Record{{First: seq, Last: seq, Data: data}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // SPEC J-26: a flipped byte in a table file is found by the first read of it
 // and by the check, which goes on with the rest.
 func TestFlippedByteInATable(t *testing.T) {
 	mem := vfs.NewMem()
 	s := filled(t, mem)
-	for seq := uint64(21); seq <= 400; seq++ {
-		if err := s.Append(t.Context(), "a", seq-1, []journal.Record{{First: seq, Last: seq, Data: fmt.Appendf(nil, "%064d", seq*seq*7919)}}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	long(t, s)
 	if err := s.Raw().Flush(); err != nil {
 		t.Fatal(err)
 	}
@@ -474,5 +490,80 @@ func TestFatalParks(t *testing.T) {
 	case <-returned:
 		t.Fatal("Fatalf came back")
 	default:
+	}
+}
+
+// SPEC J-26: damage that a compaction meets is no failure of the store: what is
+// sound can still be read and written.
+func TestCompactionMeetsDamage(t *testing.T) {
+	mem := vfs.NewMem()
+	s := filled(t, mem)
+	long(t, s)
+	shut(t, s)
+	damaged := 0
+	for _, name := range files(t, mem, ".sst") {
+		rewrite(t, mem, name, func(b []byte) []byte {
+			if len(b) > 8000 {
+				b[5000] ^= 1
+				damaged++
+			}
+			return b
+		})
+	}
+	if damaged == 0 {
+		t.Fatal("no table is large enough")
+	}
+	o := options(mem)
+	o.StallTimeout = 300 * time.Millisecond
+	s = open(t, o)
+	defer shut(t, s)
+	c := &client{s: s, l: newLedger()}
+	c.create(t.Context(), "aa") // among what is damaged, so that a compaction meets both
+	c.append(t.Context(), "aa", 3, 100)
+	ctx, cancel := context.WithTimeout(t.Context(), o.StallTimeout)
+	defer cancel()
+	_ = s.Raw().Compact(ctx, []byte("a"), []byte("z"), false) // tries until ctx ends
+	deadline := time.After(2 * o.StallTimeout)
+	select {
+	case <-s.Failed():
+		t.Fatalf("failed with %v", s.Err())
+	case <-deadline:
+	}
+	c.append(t.Context(), "aa", 3, 100)
+	if len(c.errs) > 0 || len(problems(t, s)) == 0 {
+		t.Fatalf("answered %v", c.errs)
+	}
+	n := s.Stats().BackgroundErrors
+	t.Logf("%d attempts", n)
+	if n == 0 {
+		t.Fatal("the damage was not met")
+	}
+}
+
+// SPEC J-13: a batch larger than any group, among small ones.
+func TestLargeAmongSmall(t *testing.T) {
+	s := open(t, options(vfs.NewMem()))
+	defer shut(t, s)
+	var wg sync.WaitGroup
+	for w := range 8 {
+		wg.Go(func() {
+			c := &client{s: s, l: newLedger()}
+			id := fmt.Sprintf("s%d", w)
+			c.create(t.Context(), id)
+			for i := range 12 {
+				size := 100
+				if (i+w)%4 == 0 {
+					size = 1 << 20
+				}
+				c.append(t.Context(), id, 2, size)
+			}
+			if len(c.errs) > 0 {
+				t.Error(c.errs)
+			}
+		})
+	}
+	wg.Wait()
+	if got := problems(t, s); len(got) > 0 {
+		t.Fatalf("got %q", got)
 	}
 }

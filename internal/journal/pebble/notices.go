@@ -99,6 +99,11 @@ func (s *Store) listener() *pdb.EventListener {
 	l := &pdb.EventListener{
 		BackgroundError: func(err error) {
 			s.stats.backgroundErrors.Add(1)
+			if pdb.IsCorruptionError(err) {
+				// Pebble leaves the damaged range alone for a while; the rest works.
+				log.Error("the data store's background work met damaged data; run a check", "err", err)
+				return
+			}
 			if s.watch.begin(troubleBackground, fmt.Errorf("background work fails: %w", err)) {
 				log.Warn("the data store's background work fails; trying again", "err", err)
 			}
@@ -122,9 +127,6 @@ func (s *Store) listener() *pdb.EventListener {
 			s.watch.begin(troubleStall, fmt.Errorf("writes stall: %s", info.Reason))
 		},
 		WriteStallEnd: func() { s.watch.end(troubleStall) },
-		DiskSlow: func(info pdb.DiskSlowInfo) {
-			log.Warn("the disk is slow", "path", info.Path, "took", info.Duration)
-		},
 	}
 	l.EnsureDefaults(nil)
 	return l

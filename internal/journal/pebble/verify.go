@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	pdb "github.com/cockroachdb/pebble/v2"
 
@@ -54,7 +55,7 @@ func (s *Store) Verify(ctx context.Context, report func(Problem)) (Summary, erro
 	defer view.Close()
 	v := &verifier{Store: s, ctx: ctx, view: view, report: report, known: make(map[string]bool)}
 	if err := s.db.CheckLevels(nil); err != nil {
-		v.problem(Problem{Kind: "store", Reason: "tables overlap or are damaged: " + err.Error()})
+		v.problem(Problem{Kind: "store", Reason: "tables overlap or are damaged: " + oneLine(err)})
 	}
 	for _, step := range []struct {
 		kind byte
@@ -102,12 +103,18 @@ func (v *verifier) found(kind, name string, err error) {
 	if errors.As(err, &c) {
 		reason := c.Reason
 		if c.Err != nil {
-			reason += ": " + c.Err.Error()
+			reason += ": " + oneLine(c.Err)
 		}
 		v.problem(Problem{Kind: c.Kind, Name: c.Name, Seq: c.Seq, Reason: reason})
 	} else if err != nil && v.ctx.Err() == nil {
-		v.problem(Problem{Kind: kind, Name: name, Reason: "cannot be read: " + err.Error()})
+		v.problem(Problem{Kind: kind, Name: name, Reason: "cannot be read: " + oneLine(err)})
 	}
+}
+
+// oneLine is an engine's error without the details below its first line.
+func oneLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
 }
 
 // walk visits every id of a kind once: with its key and value for the kinds
@@ -172,7 +179,7 @@ func (v *verifier) session(id string, key, value []byte) {
 
 // log checks a session's records and snapshot.
 func (v *verifier) log(id string) {
-	last := v.records(id)
+	last, whole := v.records(id)
 	h, data, err := v.blobIn(v.ctx, v.view, snapshots(), id)
 	if err != nil {
 		v.found("snapshot", id, err)
@@ -181,20 +188,21 @@ func (v *verifier) log(id string) {
 	if h.gen > 0 {
 		v.sum.Snapshots++
 		v.sum.Bytes += int64(len(data))
-		if h.number == 0 || h.number > last {
+		if whole && (h.number == 0 || h.number > last) {
 			v.problem(Problem{Kind: "snapshot", Name: id, Seq: h.number,
 				Reason: fmt.Sprintf("made past the session's last seq %d", last)})
 		}
 	}
 }
 
-// records checks a session's log record by record and returns its last seq.
-func (v *verifier) records(id string) (last uint64) {
+// records checks a session's log record by record and returns its last seq;
+// whole when it could read to the end.
+func (v *verifier) records(id string) (last uint64, whole bool) {
 	prefix := idPrefix(kindRecord, id)
 	it, err := v.view.NewIter(&pdb.IterOptions{LowerBound: prefix, UpperBound: idEnd(kindRecord, id)})
 	if err != nil {
 		v.found("record", id, v.readFailed("record", id, 0, err))
-		return 0
+		return 0, false
 	}
 	defer it.Close()
 	var cum uint64
@@ -224,8 +232,9 @@ func (v *verifier) records(id string) (last uint64) {
 	}
 	if err := it.Error(); err != nil {
 		v.found("record", id, v.readFailed("record", id, last+1, err))
+		return last, false
 	}
-	return last
+	return last, true
 }
 
 func (v *verifier) project(id string, key, value []byte) {
