@@ -96,6 +96,9 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 	if err := benchProgram(ctx, o, root, dir, r); err != nil {
 		return false, err
 	}
+	if err := benchDurable(ctx, o, root, dir, r); err != nil {
+		return false, err
+	}
 	if err := benchTransport(ctx, o, root, dir, r); err != nil {
 		return false, err
 	}

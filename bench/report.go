@@ -40,16 +40,17 @@ func judge(met bool, found, goal string, args ...any) verdict {
 
 // report is what a run writes as JSON: every figure of every round.
 type report struct {
-	Commit    string        `json:"commit"` // "-dirty" is appended when the tree differed
-	Time      time.Time     `json:"time"`
-	Quick     bool          `json:"quick"`
-	Rounds    int           `json:"rounds"`
-	Machine   machine       `json:"machine"`
-	Transport []sample      `json:"transport,omitempty"`
-	REST      []restSample  `json:"rest,omitempty"`
-	Latency   []offerSample `json:"latency,omitempty"`
-	Size      []sizeSample  `json:"size,omitempty"`
-	Verdicts  []verdict     `json:"verdicts"`
+	Commit    string          `json:"commit"` // "-dirty" is appended when the tree differed
+	Time      time.Time       `json:"time"`
+	Quick     bool            `json:"quick"`
+	Rounds    int             `json:"rounds"`
+	Machine   machine         `json:"machine"`
+	Transport []sample        `json:"transport,omitempty"`
+	REST      []restSample    `json:"rest,omitempty"`
+	Latency   []offerSample   `json:"latency,omitempty"`
+	Durable   []durableSample `json:"durable,omitempty"`
+	Size      []sizeSample    `json:"size,omitempty"`
+	Verdicts  []verdict       `json:"verdicts"`
 }
 
 // machine is where the figures come from.
@@ -122,6 +123,9 @@ func (r *report) print(w io.Writer) {
 	}
 	if len(r.Latency) > 0 {
 		printLatency(w, r.Latency)
+	}
+	if len(r.Durable) > 0 {
+		printDurable(w, r.Durable)
 	}
 	_, _ = fmt.Fprintln(w)
 	counts := map[string]int{}
