@@ -32,3 +32,26 @@ func TestCheckBounds(t *testing.T) {
 		t.Fatalf("an error of %d bytes", len(err.Error()))
 	}
 }
+
+func TestCheckID(t *testing.T) {
+	for id, want := range map[string]bool{
+		"a": true, "A-z_09": true, strings.Repeat("x", project.MaxID): true,
+		"": false, strings.Repeat("x", project.MaxID+1): false, "a b": false, "a.b": false, "é": false,
+	} {
+		if project.CheckID(id) != want {
+			t.Errorf("CheckID(%q) is not %v", id, want)
+		}
+		err := project.Check(project.Saved{ProjectID: id})
+		if (err == nil) != want || err != nil && !fault.Is(err, fault.InvalidRequest) {
+			t.Errorf("Check(%q): %v", id, err)
+		}
+	}
+}
+
+func TestSummary(t *testing.T) {
+	s := project.Saved{ProjectID: "p", TemplateID: "t", Name: "n", Revision: 3, Graph: []byte("{}")}
+	want := project.Summary{ProjectID: "p", TemplateID: "t", Name: "n", Revision: 3, GraphBytes: 2}
+	if got := s.Summary(); got != want {
+		t.Errorf("got %+v", got)
+	}
+}

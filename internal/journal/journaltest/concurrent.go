@@ -17,6 +17,7 @@ import (
 
 // testWriters lets writers race for one session's head: each seq is won by
 // exactly one, and readers never see anything but a growing gapless log.
+// SPEC J-2
 func testWriters(t *testing.T, b *bench) {
 	const writers, each = 8, 25
 	b.create("s")

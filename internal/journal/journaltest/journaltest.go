@@ -185,6 +185,7 @@ func malformed() []string {
 	return []string{"", "a b", "a/b", "a\x00", "ä", "a.b", strings.Repeat("x", journal.MaxSessionID+1)}
 }
 
+// SPEC J-1, J-3
 func testAppend(t *testing.T, b *bench) {
 	b.create("s")
 	want := []journal.Record{rec("s", 1, 1), rec("s", 2, 5), {First: 6, Last: 6}, rec("s", 7, 7)}
@@ -205,6 +206,7 @@ func testAppend(t *testing.T, b *bench) {
 	b.same(b.all("s", 9, 1), []journal.Record{big, rec("s", 11, 11)})
 }
 
+// SPEC J-2, J-4
 func testAppendRefusals(t *testing.T, b *bench) {
 	r := rec("s", 1, 1)
 	b.want(b.j.Append(b.ctx, "s", 0, []journal.Record{r}), journal.ErrUnknown, fault.InvalidSession)
@@ -245,6 +247,7 @@ func testAppendRefusals(t *testing.T, b *bench) {
 	b.same(b.all("s", 0, 1<<20), want)
 }
 
+// SPEC J-5
 func testRead(t *testing.T, b *bench) {
 	_, err := b.j.Read(b.ctx, "s", 0, 1)
 	b.want(err, journal.ErrUnknown, fault.InvalidSession)
@@ -335,6 +338,7 @@ func testHead(t *testing.T, b *bench) {
 	head(journal.Head{First: 1, Last: 8, Bytes: 13})
 }
 
+// SPEC J-6
 func testTrim(t *testing.T, b *bench) {
 	b.want(b.j.Trim(b.ctx, "s", 1), journal.ErrUnknown, fault.InvalidSession)
 	b.create("s")
@@ -382,6 +386,7 @@ func testTrim(t *testing.T, b *bench) {
 	b.same(b.all("s", 20, 100), []journal.Record{rec("s", 21, 21)})
 }
 
+// SPEC J-7
 func testSnapshot(t *testing.T, b *bench) {
 	b.want(b.j.PutSnapshot(b.ctx, "s", 1, nil), journal.ErrUnknown, fault.InvalidSession)
 	_, _, err := b.j.Snapshot(b.ctx, "s")
@@ -475,6 +480,7 @@ func testIsolation(t *testing.T, b *bench) {
 	}
 }
 
+// SPEC J-8
 func testDelete(t *testing.T, b *bench) {
 	b.want(b.j.Delete(b.ctx, "s"), journal.ErrUnknown, fault.InvalidSession)
 	b.create("s")
@@ -504,6 +510,7 @@ func testDelete(t *testing.T, b *bench) {
 	b.same(b.all("s", 0, 100), []journal.Record{rec("s", 1, 1), rec("s", 2, 2)})
 }
 
+// SPEC J-9
 func testWatch(t *testing.T, b *bench) {
 	wake, stop := b.j.Watch("s") // before it exists
 	other, stopOther := b.j.Watch("other")
@@ -566,6 +573,7 @@ func testTail(t *testing.T, b *bench) {
 	b.want(err, journal.ErrUnknown, fault.InvalidSession)
 }
 
+// SPEC J-10: a context that ended before a call began keeps it from beginning.
 func testContexts(t *testing.T, b *bench) {
 	b.create("s")
 	b.fill("s", 1, 2)

@@ -77,7 +77,7 @@ func TestHelperProcess(t *testing.T) {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
-// SPEC J-30, J-31: killed, the other process leaves an openable directory.
+// SPEC J-30: killed, the other process leaves an openable directory.
 func TestOtherProcessHoldsTheLock(t *testing.T) {
 	dir := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHelperProcess$")
@@ -110,7 +110,7 @@ func TestOtherProcessHoldsTheLock(t *testing.T) {
 	}
 }
 
-// SPEC J-32
+// SPEC J-31
 func TestFormat(t *testing.T) {
 	dir := t.TempDir()
 	o := pebble.Options{Dir: filepath.Join(dir, "deep", "er")}
@@ -219,6 +219,51 @@ func TestReadOnlyStore(t *testing.T) {
 	shut(t, s)
 	if after := listing(t, mem, "data/store"); after != before {
 		t.Fatalf("the files changed from\n%s\nto\n%s", before, after)
+	}
+}
+
+// SPEC J-33: what a crash left can be checked without being touched.
+func TestReadOnlyAfterACrash(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	s := filled(t, mem)
+	left := imageOf(mem)
+	shut(t, s)
+	before := listing(t, left, "data/store")
+	o := options(left)
+	o.ReadOnly = true
+	s = open(t, o)
+	if got := problems(t, s); len(got) > 0 {
+		t.Fatalf("got %q", got)
+	}
+	if h, err := s.Head(t.Context(), "a"); err != nil || h.Last != 20 {
+		t.Fatalf("head %+v, %v", h, err)
+	}
+	shut(t, s)
+	if after := listing(t, left, "data/store"); after != before {
+		t.Fatalf("the files changed from\n%s\nto\n%s", before, after)
+	}
+}
+
+// SPEC J-34
+func TestCloseLeavesNothingToReplay(t *testing.T) {
+	mem := vfs.NewMem()
+	shut(t, filled(t, mem))
+	var log bytes.Buffer
+	o := options(mem)
+	o.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	shut(t, open(t, o))
+	replayed := 0
+	for line := range strings.Lines(log.String()) {
+		if !strings.Contains(line, "WAL") || !strings.Contains(line, "replayed") && !strings.Contains(line, "stopped reading") {
+			continue
+		}
+		replayed++
+		if !strings.Contains(line, "replayed 0 keys in 0 batches") && !strings.Contains(line, "read 0 keys in 0 batches") {
+			t.Errorf("%s", line)
+		}
+	}
+	if replayed == 0 {
+		t.Fatalf("no word of the replay in %s", log.String())
 	}
 }
 

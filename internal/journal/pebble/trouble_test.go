@@ -16,6 +16,7 @@ import (
 	"github.com/graphroom/graphroom/internal/fault"
 	"github.com/graphroom/graphroom/internal/journal"
 	"github.com/graphroom/graphroom/internal/journal/pebble"
+	"github.com/graphroom/graphroom/internal/project"
 )
 
 // gate is an injector that holds log syncs (or whatever match says) back while
@@ -170,6 +171,28 @@ func TestFailedFsyncFailsEveryone(t *testing.T) {
 	if err := s.Close(t.Context()); !errors.Is(err, syscall.EIO) {
 		t.Fatalf("close: %v", err)
 	}
+}
+
+// SPEC J-14: a save that waits when the store fails is told that the outcome is
+// unknown, as projects say it.
+func TestSaveIsUncertain(t *testing.T) {
+	g := &gate{match: logSync}
+	s := open(t, options(errorfs.Wrap(vfs.NewMem(), g)))
+	if _, err := s.Projects().Put(t.Context(), savedProject("p"), 0); err != nil {
+		t.Fatal(err)
+	}
+	g.shut()
+	result := make(chan error, 1)
+	go func() {
+		_, err := s.Projects().Put(context.Background(), savedProject("p"), 1)
+		result <- err
+	}()
+	until(t, "the save waits for its fsync", func() bool { return g.waiting.Load() > 0 })
+	g.open(syscall.EIO)
+	if err := <-result; !errors.Is(err, project.ErrUncertain) || !errors.Is(err, journal.ErrUncertain) || !fault.Is(err, fault.Unavailable) {
+		t.Fatalf("got %v", err)
+	}
+	_ = s.Close(t.Context())
 }
 
 // SPEC J-24: a disk that hangs does not hang Close.

@@ -101,6 +101,7 @@ func sample(id string, revision uint64, size int) project.Saved {
 	}
 }
 
+// SPEC J-15
 func testPutAndGet(t *testing.T, b *bench) {
 	_, err := b.s.Get(b.ctx, "p")
 	b.want(err, fault.ProjectNotFound)
@@ -122,6 +123,7 @@ func testPutAndGet(t *testing.T, b *bench) {
 	}
 }
 
+// SPEC J-15
 func testRevisions(t *testing.T, b *bench) {
 	conflict := func(expected, current uint64) {
 		t.Helper()
