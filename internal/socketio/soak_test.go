@@ -30,7 +30,7 @@ const (
 	soakEnabled = "GRAPHROOM_SOAK"          // set: the soak runs
 	soakCount   = "GRAPHROOM_SOAK_CONNECTS" // how many connects, 50,000 when unset
 
-	soakWarmUp   = 5_000 // connects before the first look at the server
+	soakWarmUp   = 25_000 // connects before the first look: until as many are about as ever will be
 	soakWorkers  = 64
 	soakPatience = 20 * time.Second // after which a CONNECT is lost
 )
