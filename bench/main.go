@@ -72,6 +72,7 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 			fmt.Printf("%-14s %s\n", s.name, s.about)
 		}
 		fmt.Printf("%-14s %s\n%-14s %s\n", "rest", "a REST command with and without the socket layer", "reach", "from a REST command to its event at the clients")
+		fmt.Printf("%-14s %s\n%-14s %s\n", "size", "one command in a small and in a large project", "neighbours", "other sessions while a large subtree is deleted and restored")
 		return false, nil
 	}
 	root, err := moduleRoot()
@@ -116,7 +117,7 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 
 // benchProgram runs the scenarios of the whole program.
 func benchProgram(ctx context.Context, o options, root, dir string, r *report) error {
-	if !o.wants("rest") && !o.wants("reach") {
+	if !o.wants("rest") && !o.wants("reach") && !o.wants("size") && !o.wants("neighbours") {
 		return nil
 	}
 	binary, err := buildOurs(ctx, root, dir, "./cmd/graphroom")
@@ -131,6 +132,16 @@ func benchProgram(ctx context.Context, o options, root, dir string, r *report) e
 	if o.wants("reach") {
 		if err := benchReach(ctx, o, binary, dir, r); err != nil {
 			return fmt.Errorf("reach: %w", err)
+		}
+	}
+	if o.wants("size") {
+		if err := benchSize(ctx, o, binary, dir, r); err != nil {
+			return fmt.Errorf("size: %w", err)
+		}
+	}
+	if o.wants("neighbours") {
+		if err := benchNeighbours(ctx, o, binary, dir, r); err != nil {
+			return fmt.Errorf("neighbours: %w", err)
 		}
 	}
 	return nil

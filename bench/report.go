@@ -40,17 +40,18 @@ func judge(met bool, found, goal string, args ...any) verdict {
 
 // report is what a run writes as JSON: every figure of every round.
 type report struct {
-	Commit    string          `json:"commit"` // "-dirty" is appended when the tree differed
-	Time      time.Time       `json:"time"`
-	Quick     bool            `json:"quick"`
-	Rounds    int             `json:"rounds"`
-	Machine   machine         `json:"machine"`
-	Transport []sample        `json:"transport,omitempty"`
-	REST      []restSample    `json:"rest,omitempty"`
-	Latency   []offerSample   `json:"latency,omitempty"`
-	Durable   []durableSample `json:"durable,omitempty"`
-	Size      []sizeSample    `json:"size,omitempty"`
-	Verdicts  []verdict       `json:"verdicts"`
+	Commit     string            `json:"commit"` // "-dirty" is appended when the tree differed
+	Time       time.Time         `json:"time"`
+	Quick      bool              `json:"quick"`
+	Rounds     int               `json:"rounds"`
+	Machine    machine           `json:"machine"`
+	Transport  []sample          `json:"transport,omitempty"`
+	REST       []restSample      `json:"rest,omitempty"`
+	Latency    []offerSample     `json:"latency,omitempty"`
+	Durable    []durableSample   `json:"durable,omitempty"`
+	Size       []sizeSample      `json:"size,omitempty"`
+	Neighbours []neighbourSample `json:"neighbours,omitempty"`
+	Verdicts   []verdict         `json:"verdicts"`
 }
 
 // machine is where the figures come from.
@@ -126,6 +127,12 @@ func (r *report) print(w io.Writer) {
 	}
 	if len(r.Durable) > 0 {
 		printDurable(w, r.Durable)
+	}
+	if len(r.Size) > 0 {
+		printSize(w, r.Size)
+	}
+	if len(r.Neighbours) > 0 {
+		printNeighbours(w, r.Neighbours)
 	}
 	_, _ = fmt.Fprintln(w)
 	counts := map[string]int{}

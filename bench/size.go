@@ -3,20 +3,17 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math/rand/v2"
+	"os"
 	"text/tabwriter"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/graphroom/graphroom/internal/graph"
-	journalmemory "github.com/graphroom/graphroom/internal/journal/memory"
-	"github.com/graphroom/graphroom/internal/project"
-	projectmemory "github.com/graphroom/graphroom/internal/project/memory"
-	"github.com/graphroom/graphroom/internal/session"
+	"github.com/graphroom/graphroom/bench/load"
 )
 
 // The goals of size: what one command costs must not grow with its project.
@@ -26,8 +23,8 @@ const (
 	sizeGrowth = 1.3
 )
 
-// sizeSample is what one kind of work cost in the small and the large project,
-// in one round: microseconds for one, medians of interleaved blocks.
+// sizeSample is what one kind of work cost in the small and in the large
+// project of one server, in one round: median microseconds of a request.
 type sizeSample struct {
 	Round int     `json:"round"`
 	Work  string  `json:"work"`
@@ -35,130 +32,146 @@ type sizeSample struct {
 	Large float64 `json:"large_us"`
 }
 
-// sizeRoom is one open project, in a session of its own on memory drivers: the
-// whole way of a command but transport and disk.
+// sizeRoom is an outline of that many nodes, open in a session of its own.
 type sizeRoom struct {
-	s     *session.Session
-	nodes []string
-	rng   *rand.Rand
+	p       *program
+	session string
+	project string
+	nodes   []string // the root's id first, then level by level
+	rng     *rand.Rand
 }
 
-// benchSize measures single commands, undo and search in a project of ten
-// nodes and in one of a hundred thousand, block by block in turn.
-func benchSize(ctx context.Context, o options, r *report) error {
-	blocks, block := 40, 250
+// benchSize times single commands, undo and search in a project of ten nodes
+// and in one of a hundred thousand, request by request in turn.
+func benchSize(ctx context.Context, o options, binary, dir string, r *report) error {
+	count := 1500
 	if o.quick {
-		blocks, block = 4, 50
+		count = 150
 	}
 	for round := range o.rounds {
-		small, closeSmall, err := newSizeRoom(ctx, smallNodes)
+		fmt.Fprintf(os.Stderr, "round %d of %d: size\n", round+1, o.rounds)
+		p, err := startProgram(ctx, dir, binary)
 		if err != nil {
 			return err
 		}
-		large, closeLarge, err := newSizeRoom(ctx, largeNodes)
+		samples, err := sizeRound(ctx, p, count)
+		p.Stop()
 		if err != nil {
 			return err
 		}
-		for _, w := range sizeWorks() {
-			var a, b []float64
-			for i := range blocks + 2 {
-				x, err := small.time(ctx, w, block)
-				if err != nil {
-					return fmt.Errorf("%s in the small project: %w", w.name, err)
-				}
-				y, err := large.time(ctx, w, block)
-				if err != nil {
-					return fmt.Errorf("%s in the large project: %w", w.name, err)
-				}
-				if i >= 2 { // the first ones warm up
-					a, b = append(a, x), append(b, y)
-				}
-			}
-			r.Size = append(r.Size, sizeSample{Round: round, Work: w.name, Small: middle(a), Large: middle(b)})
+		for i := range samples {
+			samples[i].Round = round
 		}
-		closeSmall()
-		closeLarge()
+		r.Size = append(r.Size, samples...)
 	}
-	r.Verdicts = append(r.Verdicts, judgeSize(r.Size)...)
-	return nil
-}
-
-func judgeSize(samples []sizeSample) []verdict {
-	var out []verdict
 	for _, w := range sizeWorks() {
 		var ratios []float64
-		for _, s := range samples {
+		for _, s := range r.Size {
 			if s.Work == w.name {
 				ratios = append(ratios, s.Large/s.Small)
 			}
 		}
-		if len(ratios) > 0 {
-			m := middle(ratios)
-			out = append(out, judge(m <= sizeGrowth, fmt.Sprintf("%.2f", m),
-				"size: %s among %d nodes within %g times of among %d", w.name, largeNodes, sizeGrowth, smallNodes))
-		}
+		m := median(ratios, func(x float64) float64 { return x })
+		r.Verdicts = append(r.Verdicts, judge(m <= sizeGrowth, fmt.Sprintf("%.2f times", m),
+			"size: %s among %d nodes within %g times of among %d", w.name, largeNodes, sizeGrowth, smallNodes))
 	}
-	return out
+	return nil
+}
+
+func sizeRound(ctx context.Context, p *program, count int) ([]sizeSample, error) {
+	small, err := openOutline(ctx, p, "small", smallNodes)
+	if err != nil {
+		return nil, err
+	}
+	large, err := openOutline(ctx, p, "large", largeNodes)
+	if err != nil {
+		return nil, err
+	}
+	var samples []sizeSample
+	for _, w := range sizeWorks() {
+		var a, b load.Histogram
+		for n := range count + count/10 {
+			for _, side := range []struct {
+				room *sizeRoom
+				h    *load.Histogram
+			}{{small, &a}, {large, &b}} {
+				took, err := w.do(ctx, side.room)
+				if err != nil {
+					return nil, fmt.Errorf("%s in %s: %w", w.name, side.room.session, err)
+				}
+				if n >= count/10 { // the first ones warm up: an index is built when it is first used
+					for _, t := range took {
+						side.h.Add(t)
+					}
+				}
+			}
+		}
+		samples = append(samples, sizeSample{
+			Work: w.name, Small: float64(a.Quantile(0.5)) / 1e3, Large: float64(b.Quantile(0.5)) / 1e3,
+		})
+	}
+	return samples, nil
 }
 
 func printSize(w io.Writer, samples []sizeSample) {
-	if len(samples) == 0 {
-		return
-	}
-	fmt.Fprintf(w, "\nCost of one command, in microseconds, by the size of its project\n")
+	_, _ = fmt.Fprint(w, "\nOne request by the size of its project, median microseconds\n\n")
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "work\t%d nodes\t%d nodes\tratio\t\n", smallNodes, largeNodes)
+	_, _ = fmt.Fprintf(t, "work\t%d nodes\t%d nodes\tratio\t\n", smallNodes, largeNodes)
 	for _, s := range samples {
-		fmt.Fprintf(t, "%s\t%.1f\t%.1f\t%.2f\t\n", s.Work, s.Small, s.Large, s.Large/s.Small)
+		_, _ = fmt.Fprintf(t, "%s\t%.0f\t%.0f\t%.2f\t\n", s.Work, s.Small, s.Large, s.Large/s.Small)
 	}
 	_ = t.Flush()
 }
 
-// sizeWork is one kind of work that leaves the project's size as it was.
+// sizeWork is one kind of work that leaves the project's size as it was; do
+// gives the time of each request that counts.
 type sizeWork struct {
 	name string
-	do   func(context.Context, *sizeRoom) (int, error) // how many commands it ran
+	do   func(context.Context, *sizeRoom) ([]time.Duration, error)
 }
 
 func sizeWorks() []sizeWork {
 	return []sizeWork{
-		{"create and delete", func(ctx context.Context, r *sizeRoom) (int, error) {
+		{"search by name", func(ctx context.Context, r *sizeRoom) ([]time.Duration, error) {
+			return r.time(ctx, "/projects/"+r.project+"/graph/search?session_id="+r.session, map[string]any{"text": "needle", "limit": 10})
+		}},
+		{"create", func(ctx context.Context, r *sizeRoom) ([]time.Duration, error) {
 			id := uuid.NewString()
-			if err := r.run(ctx, "CreateNode", `{"blueprint_type_id":"item","node_id":%q,"parent_id":%q,"index":0}`, id, r.any()); err != nil {
-				return 0, err
+			took, err := r.execute(ctx, "CreateNode", map[string]any{"blueprint_type_id": "item", "node_id": id, "parent_id": r.any(), "index": 0})
+			if err == nil {
+				_, err = r.execute(ctx, "DeleteNode", map[string]any{"node_id": id})
 			}
-			return 2, r.run(ctx, "DeleteNode", `{"node_id":%q}`, id)
+			return took, err
 		}},
-		{"set a property", func(ctx context.Context, r *sizeRoom) (int, error) {
-			return 1, r.run(ctx, "UpdateProperty", `{"node_id":%q,"property_id":"name","value":"n%d"}`, r.any(), r.rng.Uint32())
-		}},
-		{"move among siblings", func(ctx context.Context, r *sizeRoom) (int, error) {
-			return 1, r.run(ctx, "MoveNode", `{"node_id":%q,"parent_id":%q,"index":%d}`,
-				r.leaf(), r.nodes[0], r.rng.IntN(3))
-		}},
-		{"undo and redo", func(ctx context.Context, r *sizeRoom) (int, error) {
-			if err := r.run(ctx, "UpdateProperty", `{"node_id":%q,"property_id":"name","value":"n%d"}`, r.any(), r.rng.Uint32()); err != nil {
-				return 0, err
+		{"delete and its undo", func(ctx context.Context, r *sizeRoom) ([]time.Duration, error) {
+			took, err := r.execute(ctx, "DeleteNode", map[string]any{"node_id": r.leaf()})
+			if err != nil {
+				return nil, err
 			}
-			if _, err := r.s.Undo(ctx, session.Step{}); err != nil {
-				return 0, err
-			}
-			_, err := r.s.Redo(ctx, session.Step{})
-			return 3, err
+			back, err := r.time(ctx, "/sessions/"+r.session+"/undo", nil)
+			return append(took, back...), err
 		}},
-		{"search by name", func(ctx context.Context, r *sizeRoom) (int, error) {
-			return 1, r.s.Read(ctx, "", func(v session.View) error {
-				page, err := v.Graph.Search(graph.Query{Text: "needle", Limit: 10})
-				if err == nil && len(page.Hits) != 1 {
-					err = fmt.Errorf("%d found", len(page.Hits))
-				}
-				return err
-			})
+		{"rename", func(ctx context.Context, r *sizeRoom) ([]time.Duration, error) {
+			return r.rename(ctx)
+		}},
+		{"move", func(ctx context.Context, r *sizeRoom) ([]time.Duration, error) {
+			return r.execute(ctx, "MoveNode", map[string]any{"node_id": r.leaf(), "parent_id": r.nodes[0], "index": r.rng.IntN(3)})
+		}},
+		{"undo and redo", func(ctx context.Context, r *sizeRoom) ([]time.Duration, error) {
+			if _, err := r.rename(ctx); err != nil {
+				return nil, err
+			}
+			undo, err := r.time(ctx, "/sessions/"+r.session+"/undo", nil)
+			if err != nil {
+				return nil, err
+			}
+			redo, err := r.time(ctx, "/sessions/"+r.session+"/redo", nil)
+			return append(undo, redo...), err
 		}},
 	}
 }
 
-// any is some node but the needle.
+// any is some node but the needle, leaf one of the last.
 func (r *sizeRoom) any() string {
 	i := r.rng.IntN(len(r.nodes) - 1)
 	if i >= len(r.nodes)/2 {
@@ -169,55 +182,41 @@ func (r *sizeRoom) any() string {
 
 func (r *sizeRoom) leaf() string { return r.nodes[len(r.nodes)-1-r.rng.IntN(4)] }
 
-func (r *sizeRoom) run(ctx context.Context, kind, data string, args ...any) error {
-	_, err := r.s.Execute(ctx, session.Execute{Type: kind, Data: fmt.Appendf(nil, data, args...)})
-	return err
-}
-
-// time is the mean microseconds of one command in a block of n.
-func (r *sizeRoom) time(ctx context.Context, w sizeWork, n int) (float64, error) {
-	start, commands := time.Now(), 0
-	for range n {
-		done, err := w.do(ctx, r)
-		if err != nil {
-			return 0, err
-		}
-		commands += done
-	}
-	return float64(time.Since(start).Nanoseconds()) / 1e3 / float64(commands), nil
-}
-
-// newSizeRoom opens an outline of that many nodes: a root whose children have
-// children, as evenly as the number allows.
-func newSizeRoom(ctx context.Context, nodes int) (*sizeRoom, func(), error) {
-	all, err := graph.Builtin()
-	if err != nil {
-		return nil, nil, err
-	}
-	templates := map[string]*graph.Blueprint{}
-	for _, bp := range all {
-		templates[bp.ID()] = bp
-	}
-	store := projectmemory.New()
-	m := session.NewManager(session.Config{
-		Journal: journalmemory.New(), Projects: store, Logger: slog.New(slog.DiscardHandler),
-		Templates: func(id string) *graph.Blueprint { return templates[id] },
-		Clock:     time.Now, NewID: func() graph.ID { return graph.ID(uuid.New()) },
+func (r *sizeRoom) rename(ctx context.Context) ([]time.Duration, error) {
+	return r.execute(ctx, "UpdateProperty", map[string]any{
+		"node_id": r.any(), "property_id": "name", "value": fmt.Sprint("renamed ", r.rng.Uint32()),
 	})
-	r := &sizeRoom{rng: rand.New(rand.NewPCG(1, uint64(nodes)))}
-	id := uuid.NewString()
-	doc, ids := outline(id, nodes)
-	r.nodes = ids
-	if _, err := store.Put(ctx, project.Saved{ProjectID: id, TemplateID: "outline", Name: "Size", Graph: doc}, 0); err != nil {
-		return nil, nil, err
+}
+
+func (r *sizeRoom) execute(ctx context.Context, kind string, data map[string]any) ([]time.Duration, error) {
+	return r.time(ctx, "/commands/execute", map[string]any{"session_id": r.session, "command_type": kind, "data": data})
+}
+
+func (r *sizeRoom) time(ctx context.Context, path string, body any) ([]time.Duration, error) {
+	if body == nil {
+		body = struct{}{}
 	}
-	if r.s, err = m.Create(ctx, "size"); err != nil {
-		return nil, nil, err
+	start := time.Now()
+	_, err := r.p.post(ctx, path, body)
+	return []time.Duration{time.Since(start)}, err
+}
+
+// openOutline imports an outline and opens it in a new session.
+func openOutline(ctx context.Context, p *program, session string, nodes int) (*sizeRoom, error) {
+	r := &sizeRoom{p: p, session: session, project: uuid.NewString(), rng: rand.New(rand.NewPCG(1, uint64(nodes)))}
+	var graph json.RawMessage
+	graph, r.nodes = outline(r.project, nodes)
+	if _, err := p.post(ctx, "/projects/import", map[string]any{
+		"format": "graphroom-project", "version": 1, "graph": graph,
+		"project": map[string]string{"project_id": r.project, "template_id": "outline", "name": session},
+	}); err != nil {
+		return nil, err
 	}
-	if _, err := r.s.Load(ctx, id, "", "", false); err != nil {
-		return nil, nil, err
+	if _, err := p.post(ctx, "/sessions", map[string]string{"session_id": session}); err != nil {
+		return nil, err
 	}
-	return r, func() { _ = m.Close(context.WithoutCancel(ctx)) }, nil
+	_, err := p.post(ctx, "/projects/"+r.project+"/load", map[string]string{"session_id": session})
+	return r, err
 }
 
 type outlineNode struct {
@@ -229,8 +228,9 @@ type outlineNode struct {
 	Children   []*outlineNode `json:"children"`
 }
 
-// outline is a graph in the wire shape, and its node ids, the root's first.
-// One node's name is "needle".
+// outline is a graph in the wire shape and its node ids: a root whose children
+// have children, as wide as a level may be. The node in the middle is the
+// needle.
 func outline(projectID string, nodes int) (json.RawMessage, []string) {
 	const fan = 320
 	var ids []string
@@ -262,4 +262,151 @@ func outline(projectID string, nodes int) (json.RawMessage, []string) {
 	return doc, ids
 }
 
-func middle(v []float64) float64 { return median(v, func(x float64) float64 { return x }) }
+// The goal of neighbours: what a huge command costs the other sessions.
+const (
+	subtreeNodes  = 50_000
+	neighbourGoal = 2
+)
+
+// neighbourSample is how long the commands of other sessions took while one
+// session deleted and restored a large subtree, and while it did not.
+type neighbourSample struct {
+	Round  int     `json:"round"`
+	Turns  int     `json:"turns"` // deletes and undos meanwhile
+	Delete float64 `json:"delete_ms"`
+	Undo   float64 `json:"undo_ms"`
+	Alone  float64 `json:"alone_p99_ms"`
+	Beside float64 `json:"beside_p99_ms"`
+}
+
+// benchNeighbours offers commands to eight sessions at a steady rate, first
+// alone and then while a ninth deletes and restores 50,000 nodes.
+func benchNeighbours(ctx context.Context, o options, binary, dir string, r *report) error {
+	length := 10 * time.Second
+	if o.quick {
+		length = 2 * time.Second
+	}
+	for round := range o.rounds {
+		fmt.Fprintf(os.Stderr, "round %d of %d: neighbours\n", round+1, o.rounds)
+		p, err := startProgram(ctx, dir, binary)
+		if err != nil {
+			return err
+		}
+		s, err := neighbourRound(ctx, p, length)
+		p.Stop()
+		if err != nil {
+			return err
+		}
+		s.Round = round
+		r.Neighbours = append(r.Neighbours, s)
+	}
+	alone := median(r.Neighbours, func(s neighbourSample) float64 { return s.Alone })
+	beside := median(r.Neighbours, func(s neighbourSample) float64 { return s.Beside })
+	r.Verdicts = append(r.Verdicts, judge(beside <= alone*neighbourGoal, fmt.Sprintf("%.1f ms, alone %.1f ms", beside, alone),
+		"neighbours: p99 of other sessions while %d nodes are deleted and restored within %d times of that without", subtreeNodes, neighbourGoal))
+	return nil
+}
+
+func neighbourRound(ctx context.Context, p *program, length time.Duration) (neighbourSample, error) {
+	var s neighbourSample
+	var rooms []*sizeRoom
+	for i := range 8 {
+		room, err := openOutline(ctx, p, fmt.Sprint("neighbour-", i), smallNodes)
+		if err != nil {
+			return s, err
+		}
+		rooms = append(rooms, room)
+	}
+	big, err := openOutline(ctx, p, "big", subtreeNodes+1)
+	if err != nil {
+		return s, err
+	}
+	// The root's only child carries everything, so that one delete takes it all.
+	if _, err := big.execute(ctx, "CreateNode", map[string]any{"blueprint_type_id": "item"}); err != nil {
+		return s, err
+	}
+	clock, err := load.NewClock()
+	if err != nil {
+		return s, err
+	}
+	alone, err := steady(ctx, clock, rooms, length)
+	if err != nil {
+		return s, err
+	}
+	work, stop := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() {
+		var deleting, restoring time.Duration
+		defer func() {
+			if s.Turns > 0 {
+				s.Delete, s.Undo = float64(deleting.Milliseconds())/float64(s.Turns), float64(restoring.Milliseconds())/float64(s.Turns)
+			}
+		}()
+		for work.Err() == nil {
+			took, err := big.execute(ctx, "DeleteNode", map[string]any{"node_id": big.nodes[0]})
+			if err != nil {
+				done <- err
+				return
+			}
+			back, err := big.time(ctx, "/sessions/big/undo", nil)
+			if err != nil {
+				done <- err
+				return
+			}
+			s.Turns++
+			deleting, restoring = deleting+took[0], restoring+back[0]
+		}
+		done <- nil
+	}()
+	beside, err := steady(ctx, clock, rooms, length)
+	stop()
+	err = errors.Join(err, <-done)
+	s.Alone, s.Beside = float64(alone.Quantile(0.99))/1e6, float64(beside.Quantile(0.99))/1e6
+	return s, err
+}
+
+// steady gives each room 20 commands a second and returns how long they took,
+// counted from when each was due.
+func steady(ctx context.Context, clock load.Clock, rooms []*sizeRoom, length time.Duration) (*load.Histogram, error) {
+	const gap = int64(50 * time.Millisecond)
+	type result struct {
+		h   load.Histogram
+		err error
+	}
+	results := make(chan result)
+	start := clock.Now()
+	for i, room := range rooms {
+		go func() {
+			var res result
+			for n := range int64(length) / gap {
+				due := start + n*gap + int64(i)*gap/int64(len(rooms))
+				if pause := time.Duration(due - clock.Now()); pause > 0 {
+					time.Sleep(pause)
+				}
+				if _, res.err = room.rename(ctx); res.err != nil {
+					break
+				}
+				res.h.Add(time.Duration(clock.Now() - due))
+			}
+			results <- res
+		}()
+	}
+	var all load.Histogram
+	var err error
+	for range rooms {
+		res := <-results
+		all.Merge(&res.h)
+		err = errors.Join(err, res.err)
+	}
+	return &all, err
+}
+
+func printNeighbours(w io.Writer, samples []neighbourSample) {
+	_, _ = fmt.Fprintf(w, "\nOther sessions while %d nodes are deleted and restored\n\n", subtreeNodes)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(t, "round\tturns\tdelete ms\tundo ms\tp99 alone ms\tp99 beside ms\tratio\t")
+	for _, s := range samples {
+		_, _ = fmt.Fprintf(t, "%d\t%d\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t\n", s.Round+1, s.Turns, s.Delete, s.Undo, s.Alone, s.Beside, s.Beside/s.Alone)
+	}
+	_ = t.Flush()
+}
