@@ -35,7 +35,7 @@ func main() {
 	var results string
 	var keep bool
 	flag.IntVar(&o.rounds, "rounds", 200, "kills")
-	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of the load and of the moments of the kills") //nolint:gosec // any value will do
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "seed of the load and of the moments of the kills")
 	flag.IntVar(&o.sessions, "sessions", 4, "sessions")
 	flag.IntVar(&o.acks, "acks", 600, "most acknowledged commands before a kill")
 	flag.IntVar(&o.checkEvery, "check-every", 20, "rounds between two verifications of the data folder")
@@ -71,7 +71,7 @@ func run(ctx context.Context, o options, results string, keep bool) int {
 	}
 	fmt.Println(string(text))
 	if results != "" {
-		if werr := os.WriteFile(results, append(text, '\n'), 0o644); werr != nil { //nolint:gosec // a report for everyone
+		if werr := os.WriteFile(results, append(text, '\n'), 0o644); werr != nil {
 			return broken(werr)
 		}
 	}

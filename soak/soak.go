@@ -260,7 +260,7 @@ func (s *runState) populate(ctx context.Context) error {
 func (s *runState) addWriter(ctx context.Context, l *ledger, c *client) {
 	n := len(s.writers)
 	w := &writer{
-		name: "writer-" + strconv.Itoa(n), rng: rand.New(rand.NewPCG(s.seed, uint64(n)+2)), world: s.world, //nolint:gosec // n is small
+		name: "writer-" + strconv.Itoa(n), rng: rand.New(rand.NewPCG(s.seed, uint64(n)+2)), world: s.world,
 		ledger: l, tally: s.tally, client: c, rest: s.rest, base: "http://" + s.address + "/api/v1",
 	}
 	s.writers = append(s.writers, w)

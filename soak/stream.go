@@ -52,12 +52,12 @@ func newClient(name, address, namespace string, w *world, l *ledger, t *tally) *
 // run keeps the client connected until the end.
 func (c *client) run(ctx context.Context) {
 	for {
-		m, _, err := c.world.await(ctx, func(m mode) bool { return m.up() || m == modeEnd })
+		m, err := c.world.await(ctx, func(m mode) bool { return m.up() || m == modeEnd })
 		if err != nil || m == modeEnd {
 			return
 		}
 		if err := c.connect(ctx); err != nil {
-			_, _, changed := c.world.now()
+			_, changed := c.world.now()
 			timer := time.NewTimer(retryWait)
 			select {
 			case <-changed:
@@ -236,7 +236,7 @@ func (c *client) call(ctx context.Context, name string, arg any) (json.RawMessag
 			break
 		}
 		c.mu.Unlock()
-		_, _, changed := c.world.now()
+		_, changed := c.world.now()
 		select {
 		case <-opened:
 		case <-changed:

@@ -23,7 +23,6 @@ func (m mode) up() bool { return m == modeQuiet || m == modeLoad || m == modeDra
 type world struct {
 	mu      sync.Mutex
 	mode    mode
-	life    int // counts the server's starts
 	changed chan struct{}
 	acks    int
 	target  int
@@ -37,9 +36,6 @@ func newWorld() *world {
 func (w *world) set(m mode) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if m == modeQuiet {
-		w.life++
-	}
 	w.mode = m
 	close(w.changed)
 	w.changed = make(chan struct{})
@@ -65,23 +61,23 @@ func (w *world) acked() {
 	}
 }
 
-func (w *world) now() (mode, int, <-chan struct{}) {
+func (w *world) now() (mode, <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.mode, w.life, w.changed
+	return w.mode, w.changed
 }
 
-// await blocks until ok says so of the mode, and returns mode and life.
-func (w *world) await(ctx context.Context, ok func(mode) bool) (mode, int, error) {
+// await blocks until ok says so of the mode.
+func (w *world) await(ctx context.Context, ok func(mode) bool) (mode, error) {
 	for {
-		m, life, changed := w.now()
+		m, changed := w.now()
 		if ok(m) {
-			return m, life, nil
+			return m, nil
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return m, life, ctx.Err()
+			return m, ctx.Err()
 		}
 	}
 }

@@ -62,7 +62,7 @@ func (w *writer) run(ctx context.Context) {
 	var open *request
 	repeat := -1
 	for {
-		m, _, err := w.world.await(ctx, func(m mode) bool { return m == modeLoad || m == modeDrain || m == modeEnd })
+		m, err := w.world.await(ctx, func(m mode) bool { return m == modeLoad || m == modeDrain || m == modeEnd })
 		if err != nil || m == modeEnd || m == modeDrain && open == nil {
 			return
 		}
@@ -94,7 +94,7 @@ func (w *writer) run(ctx context.Context) {
 
 // pause waits for a change when the server is not there.
 func (w *writer) pause(ctx context.Context) {
-	m, _, changed := w.world.now()
+	m, changed := w.world.now()
 	if m == modeLoad || m == modeDrain {
 		select { // it may be gone without our knowing yet; do not spin
 		case <-changed:

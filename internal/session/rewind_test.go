@@ -17,7 +17,7 @@ func trimmedRoom(t *testing.T) (*room, map[uint64]string) {
 	was := map[uint64]string{}
 	var nodes []string
 	for i := range 60 {
-		seq := uint64(0)
+		var seq uint64
 		switch {
 		case i%7 == 3:
 			seq = r.undo(Step{Actor: "ann"}).Seq
