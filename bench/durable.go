@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/graphroom/graphroom/bench/load"
@@ -127,15 +126,6 @@ func cutLast(s string, sep byte) (before, after string, ok bool) {
 	return s, "", false
 }
 
-// end stops the server in order, or kills it after a while.
-func (s *served) end() {
-	_ = s.cmd.Process.Signal(syscall.SIGTERM)
-	timer := time.AfterFunc(30*time.Second, func() { _ = s.cmd.Process.Kill() })
-	defer timer.Stop()
-	<-s.gone
-	_ = s.cmd.Wait()
-}
-
 // kill ends the server without a farewell.
 func (s *served) kill() {
 	_ = s.cmd.Process.Kill()
@@ -143,9 +133,9 @@ func (s *served) kill() {
 	_ = s.cmd.Wait()
 }
 
-// call does one REST request that has to succeed and decodes its answer.
-func (s *served) call(ctx context.Context, method, path string, body []byte, into any) error {
-	req, err := http.NewRequestWithContext(ctx, method, s.base+path, bytes.NewReader(body))
+// post does one REST request that has to succeed and decodes its answer.
+func (s *served) post(ctx context.Context, path string, body []byte, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.base+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
@@ -160,7 +150,7 @@ func (s *served) call(ctx context.Context, method, path string, body []byte, int
 		return err
 	}
 	if resp.StatusCode >= 300 {
-		return fmt.Errorf("%s %s: %d %.300s", method, path, resp.StatusCode, text)
+		return fmt.Errorf("%s: %d %.300s", path, resp.StatusCode, text)
 	}
 	if into == nil {
 		return nil
@@ -177,10 +167,10 @@ func (s *served) rooms(ctx context.Context, prefix string, clients, sessions int
 	places := make([]place, clients)
 	for i := range sessions {
 		id := prefix + strconv.Itoa(i)
-		if err := s.call(ctx, "POST", "/sessions", []byte(`{"session_id":"`+id+`"}`), nil); err != nil {
+		if err := s.post(ctx, "/sessions", []byte(`{"session_id":"`+id+`"}`), nil); err != nil {
 			return nil, err
 		}
-		if err := s.call(ctx, "POST", "/projects", []byte(`{"session_id":"`+id+`","template_id":"outline","project_name":"bench"}`), nil); err != nil {
+		if err := s.post(ctx, "/projects", []byte(`{"session_id":"`+id+`","template_id":"outline","project_name":"bench"}`), nil); err != nil {
 			return nil, err
 		}
 		for c := i; c < clients; c += sessions {
@@ -200,7 +190,7 @@ func (s *served) node(ctx context.Context, session string) (string, error) {
 			NodeID string `json:"node_id"`
 		}
 	}
-	err := s.call(ctx, "POST", "/commands/execute",
+	err := s.post(ctx, "/commands/execute",
 		[]byte(`{"session_id":"`+session+`","command_type":"CreateNode","data":{"blueprint_type_id":"item"}}`), &made)
 	return made.Result.NodeID, err
 }

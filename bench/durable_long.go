@@ -71,13 +71,13 @@ func benchSizes(ctx context.Context, binary, dir string, round int, quick bool) 
 	for i, nodes := range sizes {
 		id := "size-" + strconv.Itoa(nodes)
 		file, node := projectFile(id, nodes)
-		if err := s.call(ctx, "POST", "/projects/import", file, nil); err != nil {
+		if err := s.post(ctx, "/projects/import", file, nil); err != nil {
 			return nil, err
 		}
-		if err := s.call(ctx, "POST", "/sessions", []byte(`{"session_id":"`+id+`"}`), nil); err != nil {
+		if err := s.post(ctx, "/sessions", []byte(`{"session_id":"`+id+`"}`), nil); err != nil {
 			return nil, err
 		}
-		if err := s.call(ctx, "POST", "/projects/"+id+"/load", []byte(`{"session_id":"`+id+`"}`), nil); err != nil {
+		if err := s.post(ctx, "/projects/"+id+"/load", []byte(`{"session_id":"`+id+`"}`), nil); err != nil {
 			return nil, err
 		}
 		if calls[i], err = s.callers(ctx, slices.Repeat([]place{{id, node}}, sizeClients), false); err != nil {
@@ -158,7 +158,7 @@ func benchRestart(ctx context.Context, binary, dir string, round int, quick bool
 	cold := make([]float64, 0, 50)
 	for i := 0; i < sessions; i += max(sessions/50, 1) {
 		began := time.Now()
-		if err := again.call(ctx, "POST", "/commands/execute", places[i].update(nil, true, 0), nil); err != nil {
+		if err := again.post(ctx, "/commands/execute", places[i].update(nil, true, 0), nil); err != nil {
 			return out, err
 		}
 		cold = append(cold, float64(time.Since(began).Microseconds())/1000)
