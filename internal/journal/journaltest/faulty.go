@@ -81,6 +81,7 @@ func (f *Faulty) mutate(call, session string, do func() error) error {
 		}
 	case Pass:
 		return do()
+	case Lose, Fail:
 	}
 	if fault == Fail || fault == FailHidden {
 		f.fail()

@@ -3,7 +3,6 @@ package pebble
 import (
 	"context"
 	"errors"
-	"hash/crc32"
 
 	pdb "github.com/cockroachdb/pebble/v2"
 
@@ -41,7 +40,7 @@ func graphs() blobKind {
 func (s *Store) putBlob(k blobKind, id string, old blobHeader, number uint64, extra, data []byte, final func(*pdb.Batch) error) error {
 	h := blobHeader{
 		gen: old.gen + 1, number: number, size: uint64(len(data)),
-		sum: crc32.Checksum(data, castagnoli), extra: extra,
+		sum: crc(0, data), extra: extra,
 	}
 	b := s.db.NewBatch()
 	// What a crash left of this generation.
@@ -129,7 +128,7 @@ func (s *Store) chunks(ctx context.Context, r pdb.Reader, k blobKind, id string,
 		return nil, s.readFailed(k.name, id, h.number, err)
 	case uint64(len(data)) != h.size:
 		return nil, damaged("shorter than its header says")
-	case crc32.Checksum(data, castagnoli) != h.sum:
+	case crc(0, data) != h.sum:
 		return nil, damaged("checksum does not match")
 	}
 	return data, nil

@@ -35,7 +35,10 @@ const (
 // valueVersion is the first byte of every value but a chunk.
 const valueVersion = 1
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+// crc adds data to a crc32c.
+func crc(sum uint32, data []byte) uint32 {
+	return crc32.Update(sum, crc32.MakeTable(crc32.Castagnoli), data) // the table is made once
+}
 
 // nameKey is the key of a value that exists once per id.
 func nameKey(kind byte, id string) []byte {
@@ -60,17 +63,18 @@ func chunkKey(kind byte, id string, gen uint64, index uint32) []byte {
 	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint64(idPrefix(kind, id), gen), index)
 }
 
-// keyNumber reads the 8-byte number that follows an id's prefix.
-func keyNumber(key []byte, prefixLen int) (uint64, bool) {
+// keyNumber reads the 8-byte number that follows an id's prefix; 0, which is no
+// record's, when there is none.
+func keyNumber(key []byte, prefixLen int) uint64 {
 	if len(key) < prefixLen+8 {
-		return 0, false
+		return 0
 	}
-	return binary.BigEndian.Uint64(key[prefixLen:]), true
+	return binary.BigEndian.Uint64(key[prefixLen:])
 }
 
 // seal appends the crc32c over key and value to value.
 func seal(key, value []byte) []byte {
-	sum := crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, value)
+	sum := crc(crc(0, key), value)
 	return binary.LittleEndian.AppendUint32(value, sum)
 }
 
@@ -81,7 +85,7 @@ func unseal(key, value []byte) (body []byte, reason string) {
 		return nil, "value is too short"
 	}
 	body = value[:len(value)-4]
-	sum := crc32.Update(crc32.Checksum(key, castagnoli), castagnoli, body)
+	sum := crc(crc(0, key), body)
 	if sum != binary.LittleEndian.Uint32(value[len(value)-4:]) {
 		return nil, "checksum does not match"
 	}

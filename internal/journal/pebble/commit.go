@@ -2,7 +2,6 @@ package pebble
 
 import (
 	"fmt"
-	"sync"
 	"time"
 
 	pdb "github.com/cockroachdb/pebble/v2"
@@ -42,14 +41,15 @@ type group struct {
 	applied  time.Time
 }
 
-var requests = sync.Pool{New: func() any { return &request{done: make(chan struct{}, 1)} }}
-
 // commit writes b and blocks until it is durable (sync) or applied (not sync).
 // It takes b over. The answers are nil, ErrUnavailable (not begun) and
 // ErrUncertain. No context ends the wait: only the outcome does, or the
 // store's failure.
 func (s *Store) commit(b *pdb.Batch, sync bool) error {
-	r := requests.Get().(*request)
+	r, ok := s.requests.Get().(*request)
+	if !ok {
+		r = &request{done: make(chan struct{}, 1)}
+	}
 	r.batch, r.sync = b, sync
 	select {
 	case <-s.failed:
@@ -71,7 +71,7 @@ func (s *Store) commit(b *pdb.Batch, sync bool) error {
 		}
 	}
 	r.batch = nil
-	requests.Put(r)
+	s.requests.Put(r)
 	return nil
 }
 

@@ -166,7 +166,7 @@ func (s *Store) scan(ctx context.Context, id string, after, head uint64, maxByte
 		if verr != nil {
 			return recs, s.readFailed("record", id, next, verr)
 		}
-		last, _ := keyNumber(it.Key(), len(prefix))
+		last := keyNumber(it.Key(), len(prefix))
 		rec, _, reason := decodeRecord(it.Key(), value, last)
 		if reason != "" {
 			return recs, journal.Corrupt(&journal.CorruptError{Kind: "record", Name: id, Seq: last, Reason: reason})

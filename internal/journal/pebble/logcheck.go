@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"io"
 	"strconv"
 	"strings"
@@ -127,7 +126,7 @@ func chunk(b []byte, number uint32) (size int, ok bool) {
 	if size > len(b) {
 		return 0, false
 	}
-	sum := crc32.Checksum(b[6:size], castagnoli)
+	sum := crc(0, b[6:size])
 	return size, binary.LittleEndian.Uint32(b) == (sum>>15|sum<<17)+0xa282ead8
 }
 

@@ -150,7 +150,7 @@ func (s *Store) edge(id string, seek func(*pdb.Iterator) bool) (p place, err err
 		}
 		return p, nil
 	}
-	last, _ := keyNumber(it.Key(), len(prefix))
+	last := keyNumber(it.Key(), len(prefix))
 	value, err := it.ValueAndErr()
 	if err != nil {
 		return p, s.readFailed("record", id, last, err)

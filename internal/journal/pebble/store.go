@@ -22,11 +22,14 @@ type Store struct {
 
 	queue   chan *request // callers -> committer
 	applied chan *group   // committer -> waiter
-	dirty   atomic.Bool   // something was applied without a sync
-	loops   sync.WaitGroup
-	stats   counters
-	watch   watchdog
-	wakers  journal.Wakers
+	// requests holds answered requests for reuse; one that was given up stays
+	// with the committer.
+	requests sync.Pool
+	dirty    atomic.Bool // something was applied without a sync
+	loops    sync.WaitGroup
+	stats    counters
+	watch    watchdog
+	wakers   journal.Wakers
 
 	opened   atomic.Bool // the database is open: its trouble is the store's
 	failOnce sync.Once

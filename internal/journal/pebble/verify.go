@@ -52,7 +52,7 @@ func (s *Store) Verify(ctx context.Context, report func(Problem)) (Summary, erro
 	}
 	defer s.leave()
 	view := s.db.NewSnapshot()
-	defer view.Close()
+	defer func() { _ = view.Close() }()
 	v := &verifier{Store: s, ctx: ctx, view: view, report: report, known: make(map[string]bool)}
 	if err := s.db.CheckLevels(nil); err != nil {
 		v.problem(Problem{Kind: "store", Reason: "tables overlap or are damaged: " + oneLine(err)})
@@ -126,7 +126,7 @@ func (v *verifier) walk(kind byte, name string, each func(id string, key, value 
 		v.found(name, "", v.readFailed(name, "", 0, err))
 		return
 	}
-	defer it.Close()
+	defer func() { _ = it.Close() }() // its error is read below
 	for ok := it.First(); ok && v.ctx.Err() == nil; {
 		id, numbered := splitKey(it.Key())
 		key := append([]byte(nil), it.Key()...)
@@ -204,12 +204,12 @@ func (v *verifier) records(id string) (last uint64, whole bool) {
 		v.found("record", id, v.readFailed("record", id, 0, err))
 		return 0, false
 	}
-	defer it.Close()
+	defer func() { _ = it.Close() }() // its error is read below
 	var cum uint64
 	sound := false // the record before is known, so this one can be held against it
 	for ok := it.First(); ok && v.ctx.Err() == nil; ok = it.Next() {
 		v.sum.Records++
-		seq, _ := keyNumber(it.Key(), len(prefix))
+		seq := keyNumber(it.Key(), len(prefix))
 		value, err := it.ValueAndErr()
 		if err != nil {
 			v.found("record", id, v.readFailed("record", id, seq, err))
@@ -287,7 +287,7 @@ func (v *verifier) strangers() {
 		v.found("store", "", v.readFailed("store", "", 0, err))
 		return
 	}
-	defer it.Close()
+	defer func() { _ = it.Close() }() // its error is read below
 	for ok := it.First(); ok && v.ctx.Err() == nil; {
 		kind := it.Key()[0]
 		switch kind {
