@@ -105,6 +105,7 @@ func encodeEntry(e *entry) (journal.Record, error) {
 	if err != nil {
 		return journal.Record{}, fmt.Errorf("encode entry %d: %w", e.First, err)
 	}
+	data = pack(data)
 	return journal.Record{First: e.First, Last: e.Last, Data: data}, nil
 }
 
@@ -162,7 +163,11 @@ func (e *entry) appendJSON(dst []byte) ([]byte, error) {
 
 func decodeEntry(r journal.Record) (*entry, error) {
 	e := &entry{First: r.First, Last: r.Last, size: len(r.Data)}
-	if err := json.Unmarshal(r.Data, e); err != nil {
+	data, err := unpack(r.Data)
+	if err != nil {
+		return nil, fmt.Errorf("entry %d: %w", r.First, err)
+	}
+	if err := json.Unmarshal(data, e); err != nil {
 		return nil, fmt.Errorf("entry %d: %w", r.First, err)
 	}
 	if e.Format != entryFormat {

@@ -127,7 +127,7 @@ func (l *live) finish() {
 	}
 	data, err := l.core.encode()
 	if err == nil {
-		err = l.m.cfg.Journal.PutSnapshot(l.ctx, l.id, l.core.head, data)
+		err = l.m.cfg.Journal.PutSnapshot(l.ctx, l.id, l.core.head, pack(data))
 	}
 	if err != nil {
 		l.log.Warn("no snapshot at the end; the next load reads more of the journal", "err", err)

@@ -82,8 +82,12 @@ func (h *history) images(done bool) []histImage {
 	return out
 }
 
-// decode fills a new core from a snapshot.
+// decode fills a new core from a snapshot, packed or not.
 func (c *core) decode(data []byte) error {
+	data, err := unpack(data)
+	if err != nil {
+		return err
+	}
 	var img coreImage
 	if err := json.Unmarshal(data, &img); err != nil {
 		return err
@@ -148,6 +152,7 @@ func (l *live) maybeSnapshot() {
 	l.writing, l.sinceBytes, l.sinceCount = true, 0, 0
 	l.snapshots.Go(func() {
 		data, err := json.Marshal(image)
+		data = pack(data)
 		if err == nil {
 			err = cfg.Journal.PutSnapshot(l.ctx, l.id, seq, data)
 		}

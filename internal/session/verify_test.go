@@ -80,7 +80,10 @@ func (a *alteredJournal) Read(ctx context.Context, id string, after uint64, limi
 
 func (a *alteredJournal) Snapshot(ctx context.Context, id string) (uint64, []byte, error) {
 	seq, data, err := a.Journal.Snapshot(ctx, id)
-	return seq, a.snapshot(bytes.Clone(data)), err
+	if data, err := unpack(data); err == nil {
+		return seq, a.snapshot(bytes.Clone(data)), err
+	}
+	return seq, nil, err
 }
 
 func TestVerifyFindsDamage(t *testing.T) {
