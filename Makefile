@@ -8,12 +8,14 @@ DATA    ?= graphroom-data
 # Seconds that `make fuzz` gives to each target, and kills of `make soak`.
 FUZZTIME ?= 30s
 SOAKROUNDS ?= 200
+# Steps of the model in `make soak`.
+SOAKSTEPS ?= 1000000
 
 # Least statement coverage, in percent, of the packages that carry the promises.
 FLOORS := graph=90 session=90 server=80 socketio=80 engineio=80
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test cover race check fmt lint bench soak fuzz deps node-deps python-deps clean
+.PHONY: help run build test cover race check fmt lint bench soak soak-kill soak-graph soak-connect fuzz deps node-deps python-deps clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,8 +51,16 @@ lint:
 bench: node-deps ## measure against the goals; prints PASS or FAIL and writes JSON into bench/results
 	$(GO) run ./bench
 
-soak: ## kill the server SOAKROUNDS times under load and look whether anything is lost, doubled or reordered
+soak: node-deps soak-kill soak-graph soak-connect ## the three endurance runs; each ends with PASS or FAIL
+
+soak-kill: ## kill the server SOAKROUNDS times under load: is anything lost, doubled or reordered?
 	$(GO) run ./soak -rounds $(SOAKROUNDS)
+
+soak-graph: ## SOAKSTEPS random steps of eight actors against a slow and obvious twin
+	GRAPHROOM_SOAK_STEPS=$(SOAKSTEPS) $(GO) test -count=1 -run 'TestSoak$$' -timeout 3h -v ./internal/graph
+
+soak-connect: node-deps ## 50,000 connects in churn: is a CONNECT lost, is anything left?
+	GRAPHROOM_SOAK=1 $(GO) test -count=1 -run TestSoakConnects -timeout 2h -v ./internal/socketio
 
 fuzz: ## give every fuzz target FUZZTIME
 	@set -e; for pkg in $$($(GO) list ./internal/...); do \

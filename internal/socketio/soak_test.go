@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -31,6 +32,7 @@ const (
 	soakCount   = "GRAPHROOM_SOAK_CONNECTS" // how many connects, 50,000 when unset
 
 	soakWarmUp   = 25_000 // connects before the first look: until as many are about as ever will be
+	soakNode     = 2_000  // of them by npm socket.io-client
 	soakWorkers  = 64
 	soakPatience = 20 * time.Second // after which a CONNECT is lost
 )
@@ -113,7 +115,8 @@ func residentBytes() int64 {
 }
 
 // TestSoakConnects: 50,000 clients come by polling, by WebSocket and by an
-// upgrade, join, ask something, and go politely or not. Every CONNECT is
+// upgrade, npm socket.io-client among them, join, ask something, and go
+// politely or not. Every CONNECT is
 // answered, and the server is afterwards as it was before.
 func TestSoakConnects(t *testing.T) {
 	if os.Getenv(soakEnabled) == "" {
@@ -151,7 +154,12 @@ func TestSoakConnects(t *testing.T) {
 				}
 			})
 		}
-		for i := range n {
+		jobs.Go(func() {
+			l, u := nodeVisits(t, address, soakNode)
+			lost.Add(l)
+			unanswered.Add(u)
+		})
+		for i := range n - soakNode {
 			next <- i
 		}
 		close(next)
@@ -180,6 +188,22 @@ func TestSoakConnects(t *testing.T) {
 		t.Logf("PASS no CONNECT lost, no sid leaked, goroutines %d -> %d, RSS %d -> %d KiB",
 			before.Goroutines, after.Goroutines, before.RSS>>10, after.RSS>>10)
 	}
+}
+
+// nodeVisits runs visits of the official client.
+func nodeVisits(t *testing.T, address string, count int) (lost, unanswered int64) {
+	cmd := exec.Command("node", "churn.mjs", "http://"+address, strconv.Itoa(count))
+	cmd.Dir = filepath.Join("..", "..", "e2e")
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	var got struct{ Lost, Unanswered int64 }
+	if err == nil {
+		err = json.Unmarshal(out, &got)
+	}
+	if err != nil {
+		t.Errorf("FAIL socket.io-client: %v", err)
+	}
+	return got.Lost, got.Unanswered
 }
 
 func startSoakServer(t *testing.T) string {
