@@ -55,6 +55,21 @@ func TestWrittenByHand(t *testing.T) {
 		if rapid.Bool().Draw(t, "turned") {
 			e.Steps = []step{{Ref: 1, Count: 1}}
 		}
+		k := kept{
+			CommandID: e.CommandID, Digest: e.Digest, Kind: e.Kind, ProjectID: e.ProjectID, Type: e.CommandType, Target: e.Target,
+			Result: e.Result, First: 7, Last: 9, Time: e.Time, Undo: e.Joined, Redo: !e.Joined, Revision: env.Seq,
+		}
+		if len(e.Steps) > 0 {
+			k.Applied = []graph.Outcome{{Event: "graph:node-created"}}
+		}
+		for _, img := range []coreImage{
+			{Format: 1, Head: head, Active: e.ProjectID, Projects: []projectImage{}, Receipts: []kept{k, k}},
+			{Format: 1, Projects: []projectImage{{ID: e.ProjectID, Graph: []byte("x")}}, Receipts: []kept{}},
+		} {
+			if got, err := img.encode(); err != nil || !bytes.Equal(got, mustJSON(t, img)) {
+				t.Fatalf("snapshot\n%s\n%s\n%v", got, mustJSON(t, img), err)
+			}
+		}
 		got, err := e.appendJSON(nil)
 		if want := mustJSON(t, e); err != nil || !bytes.Equal(got, want) {
 			t.Fatalf("entry\n%s\n%s\n%v", got, want, err)

@@ -46,7 +46,7 @@ func (l *live) loadError(err error) error {
 
 // loadTail is what a session was rebuilt from.
 type loadTail struct {
-	snapshot       int // bytes of the snapshot
+	snapshot       int // bytes of the snapshot, unpacked
 	entries, bytes int // read behind it
 }
 
@@ -60,6 +60,9 @@ func loadCore(ctx context.Context, j journal.Journal, id string, limits coreLimi
 	seq, data, err := j.Snapshot(ctx, id)
 	if err != nil {
 		return nil, tail, err
+	}
+	if data, err = unpack(data); err != nil {
+		return nil, tail, fmt.Errorf("session %s: snapshot at %d: %w", id, seq, err)
 	}
 	tail.snapshot = len(data)
 	c := newCore(id, meta.Epoch, meta.CreatedAt, limits)

@@ -14,6 +14,9 @@ import (
 const (
 	packFrom  = 32 << 10
 	unpackMax = 1 << 30 // bytes that a stored value may become
+	// packWindow is how far back a match is sought. It is most of the memory
+	// that packing takes, for as long as that lasts.
+	packWindow = 512 << 10
 )
 
 // zstdMagic begins a compressed value (RFC 8878, section 3.1.1); JSON never
@@ -25,7 +28,8 @@ func pack(data []byte) []byte {
 	if len(data) < packFrom {
 		return data
 	}
-	w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	w, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(packWindow), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return data // constant options: they are valid
 	}

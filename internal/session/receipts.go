@@ -2,6 +2,7 @@ package session
 
 import (
 	"encoding/json"
+	"strconv"
 
 	"github.com/graphroom/graphroom/internal/fault"
 	"github.com/graphroom/graphroom/internal/graph"
@@ -25,6 +26,48 @@ type kept struct {
 	Revision  uint64          `json:"revision,omitempty"`
 	Undo      bool            `json:"undo,omitempty"`
 	Redo      bool            `json:"redo,omitempty"`
+}
+
+// keptSize is what most receipts take as JSON.
+const keptSize = 320
+
+// appendJSON writes what encoding/json makes of it; undo and redo, which are
+// rare, go through it.
+func (k *kept) appendJSON(dst []byte) ([]byte, error) {
+	if k.Applied != nil || k.Skipped != nil {
+		data, err := json.Marshal(k)
+		return append(dst, data...), err
+	}
+	text := func(key, value string) {
+		if value != "" {
+			dst = appendText(append(append(append(dst, `,"`...), key...), `":`...), value)
+		}
+	}
+	number := func(key string, value uint64) {
+		dst = strconv.AppendUint(append(append(append(dst, `,"`...), key...), `":`...), value, 10)
+	}
+	dst = appendText(append(dst, `{"id":`...), k.CommandID)
+	text("digest", k.Digest)
+	dst = appendText(append(dst, `,"kind":`...), k.Kind)
+	dst = appendText(append(dst, `,"project":`...), k.ProjectID)
+	text("type", k.Type)
+	text("target", k.Target)
+	if len(k.Result) > 0 {
+		dst = append(append(dst, `,"result":`...), k.Result...)
+	}
+	number("first", k.First)
+	number("last", k.Last)
+	dst = strconv.AppendInt(append(dst, `,"time":`...), k.Time, 10)
+	if k.Revision != 0 {
+		number("revision", k.Revision)
+	}
+	if k.Undo {
+		dst = append(dst, `,"undo":true`...)
+	}
+	if k.Redo {
+		dst = append(dst, `,"redo":true`...)
+	}
+	return append(dst, '}'), nil
 }
 
 // receipts remembers the newest entries by command id: a ring of bounded

@@ -39,7 +39,7 @@ link_types:
 // rig is a manager on memory drivers with ids that count up and a clock that
 // stands still until it is moved.
 type rig struct {
-	t        *testing.T
+	t        testing.TB
 	m        *Manager
 	journal  journal.Journal
 	projects project.Store
@@ -48,7 +48,7 @@ type rig struct {
 	cfg      Config
 }
 
-func newRig(t *testing.T, change func(*Config)) *rig {
+func newRig(t testing.TB, change func(*Config)) *rig {
 	t.Helper()
 	bp, err := graph.ParseBlueprint("test.yaml", []byte(testBlueprint))
 	if err != nil {
@@ -121,7 +121,7 @@ type room struct {
 	root    string
 }
 
-func newRoom(t *testing.T, change func(*Config)) *room {
+func newRoom(t testing.TB, change func(*Config)) *room {
 	t.Helper()
 	r := &room{rig: newRig(t, change)}
 	r.s = r.session("room")
@@ -245,7 +245,7 @@ func findNode(nodes []jsonNode, id string) *jsonNode {
 
 // tail reads everything that the feed got since it was made.
 type tail struct {
-	t      *testing.T
+	t      testing.TB
 	feed   *Feed
 	cursor uint64
 }
@@ -279,14 +279,14 @@ func (t *tail) names() string {
 	return strings.Join(out, " ")
 }
 
-func wantCode(t *testing.T, err error, code fault.Code) {
+func wantCode(t testing.TB, err error, code fault.Code) {
 	t.Helper()
 	if !fault.Is(err, code) {
 		t.Fatalf("error = %v, want %s", err, code)
 	}
 }
 
-func body(t *testing.T, it *Item) map[string]any {
+func body(t testing.TB, it *Item) map[string]any {
 	t.Helper()
 	var m map[string]any
 	if err := json.Unmarshal(it.Payload, &m); err != nil {

@@ -3,6 +3,7 @@ package session
 import (
 	"encoding/json"
 	"fmt"
+	"strconv"
 
 	"github.com/graphroom/graphroom/internal/graph"
 )
@@ -46,7 +47,7 @@ type histImage struct {
 }
 
 // encode writes the core as a snapshot. Equal cores give equal bytes.
-func (c *core) encode() ([]byte, error) { return json.Marshal(c.image()) }
+func (c *core) encode() ([]byte, error) { return c.image().encode() }
 
 // image takes what a snapshot holds out of the core: nothing in it changes when
 // the core goes on, so it may be written elsewhere.
@@ -61,6 +62,30 @@ func (c *core) image() coreImage {
 		})
 	}
 	return img
+}
+
+// encode writes what encoding/json makes of the image, without its cost for the
+// receipts, which are most of it.
+func (img coreImage) encode() ([]byte, error) {
+	projects, err := json.Marshal(img.Projects)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, 0, len(projects)+len(img.Receipts)*keptSize+256)
+	out = strconv.AppendInt(append(out, `{"v":`...), int64(img.Format), 10)
+	out = strconv.AppendUint(append(out, `,"head":`...), img.Head, 10)
+	out = appendText(append(out, `,"active":`...), img.Active)
+	out = append(append(out, `,"projects":`...), projects...)
+	out = append(out, `,"receipts":[`...)
+	for i := range img.Receipts {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		if out, err = img.Receipts[i].appendJSON(out); err != nil {
+			return nil, err
+		}
+	}
+	return append(out, `]}`...), nil
 }
 
 func (h *history) images(done bool) []histImage {
@@ -133,14 +158,14 @@ func (h histImage) hist() *hist {
 
 type snapshotResult struct {
 	through uint64 // entries through here need not be kept
-	size    int
+	size    int    // before it was packed
 	err     error
 }
 
 // maybeSnapshot writes a snapshot in the background when enough has been
 // appended since the last one: at least the configured amounts, and as many
-// bytes as the last snapshot had, so that snapshots cost at most as much
-// writing as the journal itself.
+// bytes as the last snapshot had before it was packed, so that snapshots cost
+// at most as much work as the journal itself.
 func (l *live) maybeSnapshot() {
 	cfg := &l.m.cfg
 	if l.writing || l.sinceCount < cfg.SnapshotEntries || l.sinceBytes < max(cfg.SnapshotMinBytes, l.snapSize) {
@@ -151,10 +176,9 @@ func (l *live) maybeSnapshot() {
 	through := min(l.core.receipts.oldest()-1, seq) // what is remembered is also kept for replay
 	l.writing, l.sinceBytes, l.sinceCount = true, 0, 0
 	l.snapshots.Go(func() {
-		data, err := json.Marshal(image)
-		data = pack(data)
+		data, err := image.encode()
 		if err == nil {
-			err = cfg.Journal.PutSnapshot(l.ctx, l.id, seq, data)
+			err = cfg.Journal.PutSnapshot(l.ctx, l.id, seq, pack(data))
 		}
 		if err == nil && through > 0 {
 			err = cfg.Journal.Trim(l.ctx, l.id, through)
