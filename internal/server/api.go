@@ -65,6 +65,9 @@ type ownStatus struct{ humaContext }
 // humaContext keeps the embedded interface apart from its method Context.
 type humaContext = huma.Context
 
+// Unwrap lets humago find its own context.
+func (c ownStatus) Unwrap() huma.Context { return c.humaContext }
+
 // SetStatus implements huma.Context.
 func (c ownStatus) SetStatus(status int) {
 	if status == http.StatusUnprocessableEntity {

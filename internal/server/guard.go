@@ -174,7 +174,7 @@ func (g *guard) crossOrigin() *cors.Cors {
 			return g.originAllowed(origin, r.Host), nil
 		},
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete},
-		AllowedHeaders: []string{"Authorization", "Content-Type", "If-None-Match", "Last-Event-ID",
+		AllowedHeaders: []string{"Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID",
 			"X-Actor", "X-Request-ID", "X-Session-ID"},
 		ExposedHeaders:       []string{"ETag", "Retry-After", "X-Request-ID"},
 		AllowCredentials:     true, // there are none to steal: no cookie or other ambient credential is ever read

@@ -18,6 +18,7 @@ type metrics struct {
 	commands   *prometheus.CounterVec
 	refused    prometheus.Counter
 	sockets    prometheus.Gauge
+	streams    prometheus.Gauge
 	joins      *prometheus.CounterVec
 	events     prometheus.Counter
 	deliveries prometheus.Counter
@@ -36,13 +37,14 @@ func newMetrics(reg prometheus.Registerer) *metrics {
 		}, []string{"via", "kind", "outcome"}),
 		refused:    counter("graphroom_guard_refused_total", "Requests refused for their Host or Origin."),
 		sockets:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "graphroom_sockets", Help: "Joined sockets."}),
+		streams:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "graphroom_streams", Help: "Open event streams over HTTP."}),
 		joins:      prometheus.NewCounterVec(prometheus.CounterOpts{Name: "graphroom_joins_total", Help: "Socket joins by outcome."}, []string{"outcome"}),
 		events:     counter("graphroom_events_total", "Events taken from the sessions' feeds."),
 		deliveries: counter("graphroom_deliveries_total", "Events handed to sockets."),
 		lagging:    counter("graphroom_lagging_total", "Times that a socket fell behind and went on reading by itself."),
 		failures:   counter("graphroom_broadcast_failures_total", "Broadcasts that failed or panicked."),
 	}
-	reg.MustRegister(m.requests, m.commands, m.refused, m.sockets, m.joins, m.events, m.deliveries, m.lagging, m.failures)
+	reg.MustRegister(m.requests, m.commands, m.refused, m.sockets, m.streams, m.joins, m.events, m.deliveries, m.lagging, m.failures)
 	return m
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/graphroom/graphroom/internal/fault"
@@ -35,6 +36,9 @@ const requestKey contextKey = iota
 type request struct {
 	id   string
 	body []byte // read to its end and checked; nil when there was none
+
+	detach func()        // a graceful stop does not wait for the handler any more; may be called again
+	long   time.Duration // how long it took until it was detached; 0 when it was not
 }
 
 // requestOf returns the request that ctx belongs to; never nil.
@@ -42,7 +46,7 @@ func requestOf(ctx context.Context) *request {
 	if r, ok := ctx.Value(requestKey).(*request); ok {
 		return r
 	}
-	return &request{}
+	return &request{detach: func() {}}
 }
 
 // requestID is the id of the request that ctx belongs to, or "".
@@ -78,7 +82,7 @@ func identify(next http.Handler) http.Handler {
 		}
 		w.Header().Set(headerRequestID, id)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey, &request{id: id})))
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey, &request{id: id, detach: func() {}})))
 	})
 }
 
@@ -122,7 +126,11 @@ func (s *Server) rest(next http.Handler) http.Handler {
 				s.afterPanic(sw, r, p)
 			}
 			_ = control.SetWriteDeadline(time.Time{})
-			s.metrics.request(r.Pattern, r.Method, sw.status, time.Since(start))
+			took := time.Since(start)
+			if long := requestOf(r.Context()).long; long > 0 {
+				took = long // a stream's length says nothing of how fast answers are
+			}
+			s.metrics.request(r.Pattern, r.Method, sw.status, took)
 			s.log.LogAttrs(r.Context(), slog.LevelDebug, "request", slog.String("method", r.Method), slog.String("path", r.URL.Path),
 				slog.Int("status", sw.status), slog.Int64("bytes", sw.bytes), slog.Duration("took", time.Since(start)),
 				slog.String("request_id", requestID(r.Context())))
@@ -132,7 +140,12 @@ func (s *Server) rest(next http.Handler) http.Handler {
 				writeError(sw, r, s.log, err)
 				return
 			}
-			defer s.working.Done()
+			done := sync.OnceFunc(s.working.Done)
+			defer done()
+			requestOf(r.Context()).detach = func() {
+				done()
+				requestOf(r.Context()).long = time.Since(start)
+			}
 		}
 		if err := s.readBody(sw, r); err != nil {
 			writeError(sw, r, s.log, err)

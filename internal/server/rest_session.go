@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"github.com/graphroom/graphroom/internal/fault"
 	"github.com/graphroom/graphroom/internal/session"
 )
 
@@ -20,15 +19,6 @@ type pageParams struct {
 type sessionPage struct {
 	Sessions []session.Summary `json:"sessions"`
 	Next     string            `json:"next,omitempty" doc:"Pass as after to go on; absent on the last page"`
-}
-
-type eventPage struct {
-	SessionID string         `json:"session_id"`
-	Epoch     string         `json:"epoch"`
-	HeadSeq   uint64         `json:"head_seq"`
-	Events    []session.Item `json:"events" doc:"{event, seq, data} in the order of seq"`
-	Next      uint64         `json:"next" doc:"Pass as after to go on"`
-	More      bool           `json:"more" doc:"There is more right now"`
 }
 
 type historyPage struct {
@@ -87,7 +77,7 @@ func (a *api) registerSessions() {
 	}, func(ctx context.Context, p *PathSession) error {
 		return a.s.cfg.Sessions.Delete(ctx, p.ID)
 	})
-	a.registerStream()
+	a.registerHistory()
 }
 
 type historyParams struct {
@@ -96,13 +86,7 @@ type historyParams struct {
 	Limit     int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"Most entries of each kind"`
 }
 
-type eventParams struct {
-	PathSession
-	After uint64 `query:"after" doc:"Events with a greater seq"`
-	Limit int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"Most events in the answer"`
-}
-
-func (a *api) registerStream() {
+func (a *api) registerHistory() {
 	handle(a, route{
 		method: http.MethodGet, path: "/sessions/{id}/history", id: "session-history", tag: "sessions",
 		summary: "List what can be undone and redone",
@@ -122,35 +106,5 @@ func (a *api) registerStream() {
 		page.Entries, err = sess.History(ctx, page.ProjectID, p.Limit)
 		return &answer[historyPage]{Body: page}, err
 	})
-	handle(a, route{
-		method: http.MethodGet, path: "/sessions/{id}/events", id: "session-events", tag: "sessions",
-		summary:     "Read the numbered events after a seq",
-		description: "What was missed, in pages. CONFLICT when the events after that seq are no longer kept: read the graph instead.",
-	}, func(ctx context.Context, p *eventParams) (*answer[eventPage], error) {
-		sess, err := a.s.cfg.Sessions.Get(ctx, p.ID)
-		if err != nil {
-			return nil, err
-		}
-		info, err := sess.Info(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if p.After > info.Seq {
-			return nil, fault.New(fault.Conflict, "seq %d is past the head %d: this is not the history you know", p.After, info.Seq)
-		}
-		items, err := sess.Events(ctx, p.After, p.Limit)
-		if err != nil {
-			return nil, err
-		}
-		page := eventPage{SessionID: p.ID, Epoch: info.Epoch, HeadSeq: info.Seq, Events: items, Next: p.After}
-		if page.Events == nil {
-			page.Events = []session.Item{}
-		}
-		if n := len(items); n > 0 {
-			page.Next = items[n-1].Seq
-			page.HeadSeq = max(page.HeadSeq, page.Next)
-			page.More = page.Next < page.HeadSeq
-		}
-		return &answer[eventPage]{Body: page}, nil
-	})
+	a.registerEvents()
 }

@@ -15,6 +15,7 @@ type health struct {
 	Version  string `json:"version"`
 	Sessions int    `json:"sessions" doc:"Sessions in memory"`
 	Sockets  int    `json:"sockets" doc:"Joined sockets"`
+	Streams  int    `json:"streams" doc:"Open event streams over HTTP"`
 	Reason   string `json:"reason,omitempty"`
 }
 
@@ -23,7 +24,7 @@ func (a *api) registerSystem() {
 	handle(a, route{
 		method: http.MethodGet, path: "/health", id: "health", tag: "server", summary: "Ask whether the server works and what it does",
 	}, func(context.Context, *struct{}) (*answer[health], error) {
-		h := health{Status: "ok", Realtime: a.s.sockets != nil, Version: a.s.cfg.Version, Sessions: a.s.cfg.Sessions.Loaded()}
+		h := health{Status: "ok", Realtime: a.s.sockets != nil, Version: a.s.cfg.Version, Sessions: a.s.cfg.Sessions.Loaded(), Streams: a.s.streams.count()}
 		if a.s.sockets != nil {
 			h.Sockets = a.s.sockets.count()
 		}

@@ -56,6 +56,12 @@ func (l *lockedBuffer) String() string {
 
 func newRig(t *testing.T, change ...func(*Config)) *rig {
 	t.Helper()
+	return newRigOver(t, session.Config{}, change...)
+}
+
+// newRigOver is newRig with bounds of its own for the sessions.
+func newRigOver(t *testing.T, bounds session.Config, change ...func(*Config)) *rig {
+	t.Helper()
 	r := &rig{t: t, logs: &lockedBuffer{}}
 	log := slog.New(slog.NewTextHandler(r.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	blueprints, err := graph.Builtin()
@@ -64,10 +70,9 @@ func newRig(t *testing.T, change ...func(*Config)) *rig {
 	}
 	templates := NewTemplates(blueprints)
 	projects := projectmemory.New()
-	r.sessions = session.NewManager(session.Config{
-		Journal: journalmemory.New(), Projects: projects, Templates: templates.Get, Clock: time.Now,
-		NewID: func() graph.ID { return graph.ID(uuid.New()) }, Logger: log,
-	})
+	bounds.Journal, bounds.Projects, bounds.Templates, bounds.Logger = journalmemory.New(), projects, templates.Get, log
+	bounds.Clock, bounds.NewID = time.Now, func() graph.ID { return graph.ID(uuid.New()) }
+	r.sessions = session.NewManager(bounds)
 	cfg := Config{
 		Version: "test", Sessions: r.sessions, Projects: projects, Templates: templates, Logger: log,
 		Registry: prometheus.NewRegistry(), Realtime: true,

@@ -9,13 +9,15 @@
 //   - broadcaster.go follows each live session's feed and hands every event to
 //     the session's room; replay.go brings one joining or lagging socket to
 //     where the room is. Neither can delay or fail a command.
+//   - stream.go follows a session for one HTTP request (server-sent events),
+//     sse.go writes that format. It needs no socket layer.
 //   - status.go maps error classes to HTTP status, ack and CONNECT_ERROR.
 //
 // It owns no state of a graph or session: those belong to internal/session. It
 // listens on nothing itself: internal/app gives it a listener. A Server is safe
 // for concurrent use; its handlers run on the goroutines of their callers, each
 // live session with sockets has one broadcaster goroutine, and each socket that
-// is catching up has one of its own.
+// is catching up has one of its own. An event stream has its request's.
 package server
 
 import (
@@ -54,6 +56,11 @@ type Config struct {
 	// MaxImport bounds the one larger body, a project file; 0 = 64 MiB.
 	MaxImport int64
 
+	// MaxStreams bounds the event streams over HTTP at once; 0 = 10,000.
+	MaxStreams int
+	// KeepAlive is the longest silence of an event stream; 0 = 15 s.
+	KeepAlive time.Duration
+
 	Realtime bool   // false mounts no socket layer at all
 	Socket   Socket // options of the socket layer
 
@@ -75,6 +82,7 @@ type Server struct {
 	metrics *metrics
 	handler http.Handler
 	sockets *sockets // nil without the socket layer
+	streams *streams
 
 	draining atomic.Bool
 	working  sync.WaitGroup // REST requests and socket commands under way
@@ -92,11 +100,14 @@ func New(cfg Config) (*Server, error) {
 	if cfg.MaxImport <= 0 {
 		cfg.MaxImport = defaultMaxImport
 	}
+	if cfg.KeepAlive <= 0 {
+		cfg.KeepAlive = defaultKeepAlive
+	}
 	g, err := newGuard(cfg.Origins, cfg.Hosts)
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: cfg.Logger, guard: g, metrics: newMetrics(cfg.Registry)}
+	s := &Server{cfg: cfg, log: cfg.Logger, guard: g, metrics: newMetrics(cfg.Registry), streams: newStreams(cfg.MaxStreams)}
 	mux := http.NewServeMux()
 	a := newAPI(s, mux)
 	a.registerSystem()
@@ -154,7 +165,7 @@ func errDraining() error { return fault.New(fault.Unavailable, "the server is sh
 
 // Shutdown stops gracefully, bounded by ctx: new work is refused, what is under
 // way finishes, the events of it reach the clients, then every socket is told
-// and closed. The sessions stay the caller's to close, afterwards.
+// and closed, and every event stream ends. The sessions stay the caller's to close, afterwards.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.workMu.Lock()
 	s.draining.Store(true)
@@ -170,8 +181,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
+	s.streams.stop()
 	if s.sockets != nil {
 		err = errors.Join(err, s.sockets.close(ctx))
 	}
-	return err
+	return errors.Join(err, s.streams.wait(ctx))
 }
