@@ -21,7 +21,7 @@ const (
 
 // zstdMagic begins a compressed value (RFC 8878, section 3.1.1); JSON never
 // begins so.
-var zstdMagic = [...]byte{0x28, 0xb5, 0x2f, 0xfd}
+const zstdMagic = "\x28\xb5\x2f\xfd"
 
 // pack gives the stored form of an encoded entry or snapshot.
 func pack(data []byte) []byte {
@@ -38,7 +38,7 @@ func pack(data []byte) []byte {
 
 // unpack gives back what pack was given.
 func unpack(data []byte) ([]byte, error) {
-	if !bytes.HasPrefix(data, zstdMagic[:]) {
+	if !bytes.HasPrefix(data, []byte(zstdMagic)) {
 		return data, nil
 	}
 	r, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(unpackMax))
