@@ -60,9 +60,6 @@ type rig struct {
 	index  []int // of the reading connections in the pool
 }
 
-// event is the name of the measured event.
-const event = "graph:property-changed"
-
 func transportScenarios() []transport {
 	return []transport{
 		{name: "saturate-100", about: "as fast as 100 clients take it", clients: 100, drive: saturate(1024), full: 5 * time.Second, quick: time.Second},

@@ -66,12 +66,12 @@ func everyCommand() []step {
 		link("reparent", "LinkNode", "second", "other", object{"move": true}),
 		link("unlink", "UnlinkNode", "job", "other", object{"link_type": "blocks"}),
 		link("make a root", "UnlinkNode", "second", "other", nil),
-		step{"move", "MoveNode", func(ids map[string]string) object {
+		{"move", "MoveNode", func(ids map[string]string) object {
 			return object{"node_id": ids["other"], "parent_id": ids["phase"], "before": ids["job"]}
 		}, ""},
 		link("link again", "LinkNode", "other", "task", object{"link_type": "blocks"}),
-		step{"duplicate", "DuplicateNode", func(ids map[string]string) object { return object{"node_id": ids["job"]} }, ""},
-		step{"batch", "Batch", func(ids map[string]string) object {
+		{"duplicate", "DuplicateNode", func(ids map[string]string) object { return object{"node_id": ids["job"]} }, ""},
+		{"batch", "Batch", func(ids map[string]string) object {
 			return object{"label": "two", "commands": []object{
 				{"command_type": "UpdateProperty", "data": object{"node_id": ids["part"], "property_id": "quantity", "value": 4}},
 				{"command_type": "CreateNode", "data": object{"blueprint_type_id": "part", "parent_id": ids["task"], "index": 0}},

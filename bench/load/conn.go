@@ -150,6 +150,7 @@ func (c *Conn) open(o Options) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = answer.Body.Close() }() // empty after 101: it reads nothing of what follows
 	if answer.StatusCode != http.StatusSwitchingProtocols {
 		body, _ := io.ReadAll(io.LimitReader(answer.Body, 512))
 		return fmt.Errorf("load: handshake answered %s: %s", answer.Status, body)
