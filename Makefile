@@ -15,7 +15,7 @@ SOAKSTEPS ?= 1000000
 FLOORS := graph=90 session=90 server=80 socketio=80 engineio=80
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test cover race check fmt lint bench soak soak-kill soak-graph soak-connect fuzz deps node-deps python-deps clean
+.PHONY: help run build test cover race race-short check fmt lint bench soak soak-kill soak-graph soak-connect fuzz deps node-deps python-deps clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,7 +26,7 @@ run: ## start the server on LISTEN (127.0.0.1:5000) with its data in DATA
 build: ## build bin/graphroom
 	$(GO) build -trimpath -o bin/graphroom ./cmd/graphroom
 
-test: deps cover race ## everything: unit, client and race tests, coverage per package and its floors
+test: deps cover race-short ## everything: unit, client and race tests, coverage per package and its floors
 
 cover: deps ## the tests once, with coverage per package; fails below a floor
 	@mkdir -p bin
@@ -35,8 +35,11 @@ cover: deps ## the tests once, with coverage per package; fails below a floor
 	[ $$rc -eq 0 ] || exit $$rc; \
 	awk -v floors='$(FLOORS)' -f .ci/coverage.awk bin/test.out
 
-race: ## the internal packages again under the race detector
-	$(GO) test -count=1 -timeout 40m -race ./internal/...
+race-short: ## the internal packages again under the race detector, without the longest tests
+	$(GO) test -count=1 -timeout 30m -race -short ./internal/...
+
+race: ## all of the internal packages and the end-to-end tests under the race detector
+	$(GO) test -count=1 -timeout 60m -race ./internal/... ./e2e
 
 check: fmt lint ## formatting, vet and the linters
 	$(GO) vet ./...
