@@ -113,14 +113,20 @@ func replayAll(r *room, limits coreLimits) (*core, error) {
 // before it there is the state.
 func TestReplayWindow(t *testing.T) {
 	r := newRoom(t, func(c *Config) {
-		c.KeepEntries, c.SnapshotEntries, c.SnapshotMinBytes = 10, 5, 1
+		c.KeepEntries, c.SnapshotEntries, c.SnapshotMinBytes, c.HistoryLimit = 10, 5, 1, 5
 	})
 	early := Execute{CommandID: r.id().String(), Type: "CreateNode", Data: []byte(`{"blueprint_type_id":"item"}`)}
 	if _, err := r.s.Execute(t.Context(), early); err != nil {
 		t.Fatal(err)
 	}
-	for i := range 100 {
+	// Snapshots are written beside the turns: go on until one has moved the window.
+	for i, first := 0, uint64(0); first < 50; i++ {
 		r.set("ann", r.root, "size", i)
+		head, err := r.journal.Head(t.Context(), "room")
+		if err != nil {
+			t.Fatal(err)
+		}
+		first = head.First
 	}
 	r.restart()
 	r.s = r.session("room")
