@@ -165,6 +165,7 @@ func (a *api) find(ctx context.Context, p *SessionParams, fromBody string) (*ses
 
 type executeParams struct {
 	SessionParams
+	IdempotencyParams
 	Include string `query:"include" doc:"graph: the answer holds the whole graph too"`
 }
 
@@ -189,6 +190,9 @@ func (a *api) registerCommands() {
 		if err != nil {
 			return nil, err
 		}
+		if b.CommandID, err = p.commandID(sess.ID(), b.CommandID); err != nil {
+			return nil, err
+		}
 		receipt, err := a.s.execute(ctx, "rest", sess, actor, &b)
 		if err != nil {
 			return nil, err
@@ -200,6 +204,7 @@ func (a *api) registerCommands() {
 }
 
 type stepParams struct {
+	IdempotencyParams
 	ID            string `path:"id" doc:"The session"`
 	SessionHeader string `header:"X-Session-ID" doc:"When given, must be the session of the path"`
 	Actor         string `header:"X-Actor" doc:"Who asks; default: anonymous"`
@@ -225,6 +230,9 @@ func (a *api) registerStep(kind, title, description string) {
 		}
 		actor, err := actorOf(p.Actor)
 		if err != nil {
+			return nil, err
+		}
+		if b.CommandID, err = p.commandID(sess.ID(), b.CommandID); err != nil {
 			return nil, err
 		}
 		receipt, err := a.s.step(ctx, "rest", kind, sess, actor, &b)

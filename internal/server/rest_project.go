@@ -16,7 +16,7 @@ type createProjectBody struct {
 	TemplateID  string `json:"template_id" example:"outline" doc:"A blueprint: see GET /templates"`
 	ProjectName string `json:"project_name" doc:"Also the name of the project's root node"`
 	SessionID   string `json:"session_id,omitempty" doc:"The session to open it in; default: a new one"`
-	CommandID   string `json:"command_id,omitempty" format:"uuid" doc:"So that the request can be tried again; only with session_id"`
+	CommandID   string `json:"command_id,omitempty" format:"uuid" doc:"So that the request can be tried again"`
 }
 
 type keepBody struct {
@@ -50,7 +50,13 @@ type ProjectParams struct {
 	ProjectID string `path:"id" doc:"The project"`
 }
 
+type createProjectParams struct {
+	SessionParams
+	IdempotencyParams
+}
+
 type keepParams struct {
+	IdempotencyParams
 	ProjectID     string `path:"id" doc:"The project"`
 	SessionHeader string `header:"X-Session-ID" doc:"The session, as another way to name it"`
 	Actor         string `header:"X-Actor" doc:"Who asks; default: anonymous"`
@@ -88,7 +94,7 @@ func (a *api) registerProjects() {
 	a.registerKeep()
 }
 
-func (a *api) createProject(ctx context.Context, p *SessionParams) (*answer[session.Opened], error) {
+func (a *api) createProject(ctx context.Context, p *createProjectParams) (*answer[session.Opened], error) {
 	var b createProjectBody
 	if err := readInto(ctx, &b, false); err != nil {
 		return nil, err
@@ -107,28 +113,41 @@ func (a *api) createProject(ctx context.Context, p *SessionParams) (*answer[sess
 	if err != nil {
 		return nil, err
 	}
-	req := session.NewProject{TemplateID: b.TemplateID, Name: b.ProjectName, Actor: actor, CommandID: b.CommandID}
-	if id != "" {
-		sess, err := a.s.cfg.Sessions.Get(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		opened, err := sess.CreateProject(ctx, req)
-		return &answer[session.Opened]{Body: opened}, err
-	}
-	sess, err := a.s.cfg.Sessions.Create(ctx, "")
+	sess, created, err := a.sessionFor(ctx, id, p, b.CommandID)
 	if err != nil {
 		return nil, err
 	}
-	opened, err := sess.CreateProject(ctx, req)
-	if err != nil {
-		// The session was made for this project alone and nobody knows it.
-		if derr := a.s.cfg.Sessions.Delete(context.WithoutCancel(ctx), sess.ID()); derr != nil {
+	req := session.NewProject{TemplateID: b.TemplateID, Name: b.ProjectName, Actor: actor}
+	var opened session.Opened
+	if req.CommandID, err = p.commandID(sess.ID(), b.CommandID); err == nil {
+		opened, err = sess.CreateProject(ctx, req)
+	}
+	if err != nil && created {
+		// The session was made for this project alone.
+		if _, derr := a.s.cfg.Sessions.DeleteEmpty(context.WithoutCancel(ctx), sess.ID()); derr != nil {
 			a.s.log.WarnContext(ctx, "an empty session is left behind", "session", sess.ID(), "error", derr)
 		}
-		return nil, err
 	}
-	return &answer[session.Opened]{Body: opened}, nil
+	return &answer[session.Opened]{Body: opened}, err
+}
+
+// sessionFor gives the session that a new project is to be opened in. Where the
+// request names none it is made; sent again under the same key, the request
+// finds the one that it made before.
+func (a *api) sessionFor(ctx context.Context, id string, p *createProjectParams, commandID string) (sess *session.Session, created bool, err error) {
+	if id != "" {
+		sess, err = a.s.cfg.Sessions.Get(ctx, id)
+		return sess, false, err
+	}
+	if id, err = p.newSessionID(commandID); err != nil {
+		return nil, false, err
+	}
+	sess, err = a.s.cfg.Sessions.Create(ctx, id)
+	if id != "" && fault.Is(err, fault.Conflict) {
+		sess, err = a.s.cfg.Sessions.Get(ctx, id)
+		return sess, false, err
+	}
+	return sess, err == nil, err
 }
 
 func (a *api) getProject(ctx context.Context, p *ProjectParams) (*answer[projectState], error) {
@@ -192,7 +211,10 @@ func (a *api) keep(ctx context.Context, p *keepParams) (b keepBody, sess *sessio
 	if actor, err = actorOf(p.Actor); err != nil {
 		return b, nil, "", err
 	}
-	sess, err = a.find(ctx, &SessionParams{SessionHeader: p.SessionHeader}, b.SessionID)
+	if sess, err = a.find(ctx, &SessionParams{SessionHeader: p.SessionHeader}, b.SessionID); err != nil {
+		return b, nil, "", err
+	}
+	b.CommandID, err = p.commandID(sess.ID(), b.CommandID)
 	return b, sess, actor, err
 }
 

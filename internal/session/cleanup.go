@@ -55,6 +55,29 @@ func (m *Manager) cleanOne(ctx context.Context, id string, idle time.Duration) (
 	return removed, nil
 }
 
+// DeleteEmpty deletes the session if nothing ever happened in it and nobody is
+// in it, and tells whether it did. INVALID_SESSION when it is unknown.
+func (m *Manager) DeleteEmpty(ctx context.Context, id string) (deleted bool, err error) {
+	s, err := m.Get(ctx, id)
+	if err != nil {
+		return false, err
+	}
+	err = s.visit(ctx, &request{run: func(t *turn) error {
+		if t.l.core.head > 0 || len(t.l.clients) > 0 {
+			return nil
+		}
+		if err := t.deleteSession(); err != nil {
+			return err
+		}
+		deleted = true
+		return nil
+	}})
+	if err != nil {
+		return false, err
+	}
+	return deleted, nil
+}
+
 func (l *live) disposable(before time.Time) bool {
 	c := l.core
 	if len(l.clients) > 0 || c.lastActive().After(before) {
