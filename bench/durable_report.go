@@ -185,6 +185,10 @@ func printDurable(w io.Writer, rows []durableSample) {
 	}
 	_ = t.Flush()
 	for _, row := range rows {
+		if row.StartMS > 0 {
+			_, _ = fmt.Fprintf(w, "%s: %d entries in %d sessions, ready in %.0f ms, first command of a cold session %.1f ms (worst %.1f), then %.0f MiB\n",
+				row.Scenario, row.Entries, row.Sessions, row.StartMS, row.ColdMS, row.ColdMax, float64(row.RSS)/(1<<20))
+		}
 		if row.Problem != "" {
 			_, _ = fmt.Fprintf(w, "problem: %s, %s, round %d: %s\n", row.Scenario, row.Driver, row.Round, row.Problem)
 		}
