@@ -207,6 +207,9 @@ func (a *api) refuse(ctx context.Context, err error) error {
 	logFault(ctx, a.s.log, e)
 	var out error = newHTTPError(ctx, e)
 	h := http.Header{}
+	if tag := tagOf(err); tag != "" {
+		h.Set("ETag", tag)
+	}
 	if retryAfter(h, e.Class); len(h) > 0 {
 		out = huma.ErrorWithHeaders(out, h)
 	}

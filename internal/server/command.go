@@ -167,6 +167,7 @@ type executeParams struct {
 	SessionParams
 	IdempotencyParams
 	Include string `query:"include" doc:"graph: the answer holds the whole graph too"`
+	IfMatch string `header:"If-Match" doc:"The ETag of the graph that the client knows, as expected_seq: 412 when a node that the command touches has changed since"`
 }
 
 func (a *api) registerCommands() {
@@ -193,9 +194,12 @@ func (a *api) registerCommands() {
 		if b.CommandID, err = p.commandID(sess.ID(), b.CommandID); err != nil {
 			return nil, err
 		}
+		if err := expect(ctx, sess, p.IfMatch, &b); err != nil {
+			return nil, err
+		}
 		receipt, err := a.s.execute(ctx, "rest", sess, actor, &b)
 		if err != nil {
-			return nil, err
+			return nil, tagged(ctx, sess, b.ProjectID, err)
 		}
 		return &answer[session.Receipt]{Body: receipt}, nil
 	})

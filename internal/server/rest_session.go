@@ -3,7 +3,9 @@ package server
 import (
 	"context"
 	"net/http"
+	"time"
 
+	"github.com/graphroom/graphroom/internal/fault"
 	"github.com/graphroom/graphroom/internal/session"
 )
 
@@ -20,6 +22,19 @@ type sessionPage struct {
 	Sessions []session.Summary `json:"sessions"`
 	Next     string            `json:"next,omitempty" doc:"Pass as after to go on; absent on the last page"`
 }
+
+type cleanupBody struct {
+	IdleSeconds *uint64 `json:"idle_seconds,omitempty" minimum:"0" maximum:"3153600000" doc:"Without a command for so long; default: a day"`
+}
+
+type cleanupResult struct {
+	Removed []string `json:"removed" doc:"The deleted sessions"`
+}
+
+const (
+	defaultIdle = 24 * time.Hour
+	maxIdle     = 100 * 365 * 24 * time.Hour
+)
 
 type historyPage struct {
 	SessionID string                 `json:"session_id"`
@@ -77,7 +92,32 @@ func (a *api) registerSessions() {
 	}, func(ctx context.Context, p *PathSession) error {
 		return a.s.cfg.Sessions.Delete(ctx, p.ID)
 	})
+	handle(a, route{
+		method: http.MethodPost, path: "/sessions/cleanup", id: "cleanup-sessions", tag: "sessions", body: &cleanupBody{}, bodyOptional: true,
+		summary:     "Delete the sessions that nobody needs",
+		description: "Those without clients, without a project that has unsaved changes, and without a command for a time.",
+	}, a.cleanup)
 	a.registerHistory()
+}
+
+func (a *api) cleanup(ctx context.Context, _ *struct{}) (*answer[cleanupResult], error) {
+	var b cleanupBody
+	if err := readInto(ctx, &b, true); err != nil {
+		return nil, err
+	}
+	idle := defaultIdle
+	if b.IdleSeconds != nil {
+		if *b.IdleSeconds > uint64(maxIdle/time.Second) {
+			return nil, fault.New(fault.InvalidRequest, "idle_seconds is at most %d", maxIdle/time.Second).
+				With(fault.Detail{Location: "idle_seconds", Message: "too large"})
+		}
+		idle = time.Duration(*b.IdleSeconds) * time.Second
+	}
+	removed, err := a.s.cfg.Sessions.Cleanup(ctx, idle)
+	if len(removed) > 0 {
+		a.s.log.InfoContext(ctx, "idle sessions are deleted", "sessions", removed, "idle", idle, "request_id", requestID(ctx))
+	}
+	return &answer[cleanupResult]{Body: cleanupResult{Removed: removed}}, err
 }
 
 type historyParams struct {

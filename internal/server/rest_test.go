@@ -306,7 +306,7 @@ func TestOpenAPI(t *testing.T) {
 		"GET /projects/{id}/export", "GET /projects/{id}/graph/nodes/{node_id}", "GET /projects/{id}/validate", "GET /sessions", "GET /sessions/{id}/events",
 		"GET /sessions/{id}/graph/tree", "GET /sessions/{id}/history", "GET /sessions/{id}/info", "GET /templates",
 		"GET /templates/{id}/schema", "POST /commands/execute", "POST /projects", "POST /projects/import", "POST /projects/{id}/graph/search",
-		"POST /projects/{id}/load", "POST /projects/{id}/save", "POST /sessions", "POST /sessions/{id}/redo", "POST /sessions/{id}/undo"}
+		"POST /projects/{id}/load", "POST /projects/{id}/save", "POST /sessions", "POST /sessions/cleanup", "POST /sessions/{id}/redo", "POST /sessions/{id}/undo"}
 	if diff := cmp.Diff(want, list); diff != "" {
 		t.Error(diff)
 	}
