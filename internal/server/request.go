@@ -147,6 +147,14 @@ func (s *Server) rest(next http.Handler) http.Handler {
 				requestOf(r.Context()).long = time.Since(start)
 			}
 		}
+		if isImport(r) {
+			release, err := s.imports.enter()
+			if err != nil {
+				writeError(sw, r, s.log, err)
+				return
+			}
+			defer release()
+		}
 		if err := s.readBody(sw, r); err != nil {
 			writeError(sw, r, s.log, err)
 			return

@@ -59,21 +59,12 @@ func (a *api) registerTransfer() {
 		summary:     "Export a project as a file: the live copy with session_id, else the saved one",
 		description: "Equal projects give equal bytes; imported and exported again, the file is the same byte for byte.",
 	}, a.exportProject)
-	slots := make(chan struct{}, importsAtOnce)
 	handle(a, route{
 		method: http.MethodPost, path: "/projects/import", id: "import-project", tag: "projects", status: http.StatusCreated,
 		body: &projectFile{}, summary: "Save the project of a file",
 		description: "A file with any fault is refused whole, with the place of every fault in the details. " +
 			"CONFLICT when the id is in use: with replace it becomes the next revision. Open copies stay as they are.",
-	}, func(ctx context.Context, p *importParams) (*answer[project.Summary], error) {
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-		default:
-			return nil, fault.New(fault.RateLimited, "%d imports are under way: try again soon", importsAtOnce)
-		}
-		return a.importProject(ctx, p)
-	})
+	}, a.importProject)
 }
 
 func (a *api) exportProject(ctx context.Context, p *ProjectParams) (*download, error) {
@@ -136,11 +127,28 @@ func (a *api) importProject(ctx context.Context, p *importParams) (*answer[proje
 	return out, nil
 }
 
+// isImport reports whether the request carries a project file.
+func isImport(r *http.Request) bool { return r.Method == http.MethodPost && r.URL.Path == importPath }
+
+// importSlots are the imports that may be under way, from the first byte of
+// the file that is read.
+type importSlots chan struct{}
+
+// enter takes a slot; RATE_LIMITED when none is free. release gives it back.
+func (s importSlots) enter() (release func(), err error) {
+	select {
+	case s <- struct{}{}:
+		return func() { <-s }, nil
+	default:
+		return nil, fault.New(fault.RateLimited, "%d imports are under way: try again soon", cap(s))
+	}
+}
+
 // bodyBounds gives the most bytes that the request's body may have and what
 // judges its shape. A project file is larger and deeper than any other body,
 // and its own reader names faults better.
 func (s *Server) bodyBounds(r *http.Request) (limit int64, check func([]byte) error) {
-	if r.Method == http.MethodPost && r.URL.Path == importPath {
+	if isImport(r) {
 		return s.cfg.MaxImport, func([]byte) error { return nil }
 	}
 	return s.cfg.MaxBody, checkJSON

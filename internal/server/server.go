@@ -83,6 +83,7 @@ type Server struct {
 	handler http.Handler
 	sockets *sockets // nil without the socket layer
 	streams *streams
+	imports importSlots
 
 	draining atomic.Bool
 	working  sync.WaitGroup // REST requests and socket commands under way
@@ -107,7 +108,7 @@ func New(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: cfg.Logger, guard: g, metrics: newMetrics(cfg.Registry), streams: newStreams(cfg.MaxStreams)}
+	s := &Server{cfg: cfg, log: cfg.Logger, guard: g, metrics: newMetrics(cfg.Registry), imports: make(importSlots, importsAtOnce), streams: newStreams(cfg.MaxStreams)}
 	mux := http.NewServeMux()
 	a := newAPI(s, mux)
 	a.registerSystem()

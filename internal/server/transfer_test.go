@@ -3,7 +3,9 @@ package server
 import (
 	"bytes"
 	"encoding/json"
+	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -138,5 +140,47 @@ func TestExportFitsItsSchema(t *testing.T) {
 	}
 	if !json.Valid([]byte(file)) {
 		t.Error("not JSON")
+	}
+}
+
+// SPEC D-4: no more than two imports at once, from their first byte on.
+func TestImportsAtOnce(t *testing.T) {
+	r := newRig(t)
+	var open []*io.PipeWriter
+	answers := make(chan int, importsAtOnce)
+	for range importsAtOnce {
+		body, in := io.Pipe()
+		open = append(open, in)
+		go func() {
+			resp, err := http.Post(r.http.URL+api1+"/projects/import", "application/json", body)
+			if err != nil {
+				answers <- 0
+				return
+			}
+			_ = resp.Body.Close()
+			answers <- resp.StatusCode
+		}()
+	}
+	for _, in := range open {
+		if _, err := in.Write([]byte("{")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for len(r.srv.imports) < importsAtOnce {
+		runtime.Gosched()
+	}
+	if a := r.do("POST", api1+"/projects/import", "{}"); a.Status != http.StatusTooManyRequests || a.code() != "RATE_LIMITED" || a.Header.Get("Retry-After") == "" {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	for _, in := range open {
+		_ = in.Close()
+	}
+	for range importsAtOnce {
+		if status := <-answers; status != http.StatusBadRequest {
+			t.Errorf("half a file: %d", status)
+		}
+	}
+	if a := r.do("POST", api1+"/projects/import", "{}"); a.Status != http.StatusBadRequest {
+		t.Errorf("afterwards: %d %s", a.Status, a.Body)
 	}
 }
