@@ -55,6 +55,13 @@ type Options struct {
 	PingInterval    time.Duration // 25 s
 	PingTimeout     time.Duration // 20 s
 	FlushInterval   time.Duration // 2 ms
+	MaxStreams      int           // event streams over HTTP at once; 10,000
+
+	KeepEntries     int           // entries of a session kept for replay and repeated command ids; 10,000
+	HistoryLimit    int           // undoable commands of one actor in one project; 1,000
+	SnapshotEntries int           // entries between two snapshots of a session, at least; 1,000
+	FeedBytes       int           // newest events of a session kept in memory; 4 MiB
+	IdleAfter       time.Duration // a session that nobody uses leaves memory after it; 5 min
 
 	fs vfs.FS // the disk; this package's tests set one that fails
 }
@@ -131,6 +138,7 @@ func Start(ctx context.Context, options Options) (_ *App, err error) {
 		Journal: a.store.journal, Projects: a.store.projects, Templates: templates.Get,
 		Clock: time.Now, NewID: func() graph.ID { return graph.ID(uuid.New()) },
 		Logger: o.Logger, Observe: observe(registry),
+		KeepEntries: o.KeepEntries, HistoryLimit: o.HistoryLimit, SnapshotEntries: o.SnapshotEntries, FeedBytes: o.FeedBytes, IdleAfter: o.IdleAfter,
 	})
 	a.watch(registry)
 	recoveryKey, err := a.store.recoveryKey(ctx)
@@ -139,7 +147,8 @@ func Start(ctx context.Context, options Options) (_ *App, err error) {
 	}
 	a.server, err = server.New(server.Config{
 		Version: o.Version, Sessions: a.sessions, Projects: a.store.projects, Templates: templates, Logger: o.Logger,
-		Registry: registry, Origins: o.Origins, Hosts: o.Hosts, MaxBody: o.MaxBody, MaxImport: o.MaxImport, Realtime: o.Realtime, Ready: a.ready, RecoveryKey: recoveryKey,
+		Registry: registry, Origins: o.Origins, Hosts: o.Hosts, MaxBody: o.MaxBody, MaxImport: o.MaxImport, MaxStreams: o.MaxStreams,
+		Realtime: o.Realtime, Ready: a.ready, RecoveryKey: recoveryKey,
 		Socket: server.Socket{
 			PingInterval: o.PingInterval, PingTimeout: o.PingTimeout, FlushInterval: o.FlushInterval,
 			MaxQueue: o.MaxQueue, MaxConnections: o.MaxConnections,
@@ -183,8 +192,9 @@ func (a *App) serve() {
 // unusedConns are the connections on which nothing was sent yet. It is safe for
 // concurrent use.
 type unusedConns struct {
-	mu    sync.Mutex
-	conns map[net.Conn]struct{}
+	mu     sync.Mutex
+	conns  map[net.Conn]struct{}
+	closed bool
 }
 
 func (u *unusedConns) note(c net.Conn, state http.ConnState) {
@@ -192,6 +202,10 @@ func (u *unusedConns) note(c net.Conn, state http.ConnState) {
 	defer u.mu.Unlock()
 	if state != http.StateNew {
 		delete(u.conns, c)
+		return
+	}
+	if u.closed { // accepted a moment before the listener closed
+		_ = c.Close()
 		return
 	}
 	if u.conns == nil {
@@ -203,6 +217,7 @@ func (u *unusedConns) note(c net.Conn, state http.ConnState) {
 func (u *unusedConns) close() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.closed = true
 	for c := range u.conns {
 		_ = c.Close()
 	}

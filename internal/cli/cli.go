@@ -74,6 +74,7 @@ func Main(args []string, in io.Reader, out, errOut io.Writer) (status int) {
 			{Key: "Network", Title: "Network:"},
 			{Key: "Data", Title: "Data:"},
 			{Key: "Log", Title: "Log:"},
+			{Key: "Sessions", Title: "Sessions (bytes, durations such as 30s):"},
 			{Key: "Limits", Title: "Limits (bytes, durations such as 30s):"},
 		}),
 	)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -220,5 +221,103 @@ func TestLogger(t *testing.T) {
 		if !strings.Contains(b.String(), want) || strings.Contains(b.String(), "hidden") {
 			t.Errorf("%s: %s", format, &b)
 		}
+	}
+}
+
+// Every option of serve reaches the server under its own name.
+func TestOptionsAreWired(t *testing.T) {
+	var cmd serveCmd
+	v := reflect.ValueOf(&cmd).Elem()
+	for i := range v.NumField() {
+		switch f := v.Field(i); f.Kind() {
+		case reflect.String:
+			f.SetString("value " + v.Type().Field(i).Name)
+		case reflect.Bool:
+			f.SetBool(true)
+		case reflect.Int, reflect.Int64:
+			f.SetInt(int64(1000 + i))
+		case reflect.Slice:
+			f.Set(reflect.ValueOf([]string{v.Type().Field(i).Name}))
+		default:
+			t.Fatalf("%s is of a kind that this test does not know", v.Type().Field(i).Name)
+		}
+	}
+	options := reflect.ValueOf(cmd.options(slog.New(slog.DiscardHandler)))
+	for i := range v.NumField() {
+		name := v.Type().Field(i).Name
+		switch name {
+		case "Config", "LogLevel", "LogFormat": // they end here
+			continue
+		}
+		got := options.FieldByName(name)
+		if !got.IsValid() || !reflect.DeepEqual(got.Interface(), v.Field(i).Interface()) {
+			t.Errorf("%s: the server gets %v", name, got)
+		}
+	}
+}
+
+// SPEC O-4: a limit of nothing is no limit that could work.
+func TestLimitsArePositive(t *testing.T) {
+	if _, err := parse(t); err != nil {
+		t.Fatal(err)
+	}
+	for _, flag := range []string{"max-body", "max-import", "max-connections", "max-queue", "max-streams", "keep-entries",
+		"history-limit", "snapshot-entries", "feed-bytes"} {
+		for _, value := range []string{"0", "-1"} {
+			if _, err := parse(t, "--"+flag+"="+value); err == nil || !strings.Contains(err.Error(), "--"+flag+" must be more than 0") {
+				t.Errorf("%s=%s: %v", flag, value, err)
+			}
+		}
+	}
+	for _, flag := range []string{"shutdown-timeout", "ping-interval", "ping-timeout", "flush-interval", "idle-after"} {
+		if _, err := parse(t, "--"+flag+"=0s"); err == nil || !strings.Contains(err.Error(), "--"+flag) {
+			t.Errorf("%s: %v", flag, err)
+		}
+	}
+}
+
+// The table of options in docs/SPEC.md names every flag of serve with its default.
+func TestOptionTable(t *testing.T) {
+	spec, err := os.ReadFile("../../docs/SPEC.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{}
+	for line := range strings.Lines(string(spec)) {
+		if cells := strings.Split(line, "|"); len(cells) == 5 && strings.HasPrefix(cells[1], " `--") {
+			name, _, _ := strings.Cut(strings.Trim(cells[1], " `"), " ")
+			rows[strings.TrimPrefix(name, "--")] = strings.TrimSpace(cells[2])
+		}
+	}
+	var grammar commands
+	k, err := kong.New(&grammar, kong.Vars{"version": "x"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, node := range k.Model.Children {
+		if node.Name != "serve" {
+			continue
+		}
+		for _, flag := range node.Flags {
+			if flag.Name == "help" {
+				continue
+			}
+			want := flag.Default
+			switch {
+			case flag.Name == "origins":
+				want = "loopback"
+			case flag.IsBool() && want == "":
+				want = "false"
+			case want == "":
+				want = "none"
+			}
+			if rows[flag.Name] != want {
+				t.Errorf("--%s: the table has %q, the default is %q", flag.Name, rows[flag.Name], want)
+			}
+			delete(rows, flag.Name)
+		}
+	}
+	for name := range rows {
+		t.Errorf("the table has --%s, serve does not", name)
 	}
 }

@@ -38,7 +38,6 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-
 func start(ts *testscript.TestScript, dir string) *app.App {
 	a, err := app.Start(context.Background(), app.Options{
 		Version: "test", Logger: slog.New(slog.DiscardHandler), Listen: "127.0.0.1:0", Data: ts.MkAbs(dir), Realtime: true,

@@ -43,6 +43,33 @@ type serveCmd struct {
 	PingInterval    time.Duration `help:"Time between heartbeats of a connection." default:"25s" group:"Limits"`
 	PingTimeout     time.Duration `help:"Time that a heartbeat may stay unanswered." default:"20s" group:"Limits"`
 	FlushInterval   time.Duration `help:"Time that events may be gathered into one write; the first after silence goes at once." default:"2ms" group:"Limits"`
+	MaxStreams      int           `help:"Most event streams over HTTP (text/event-stream) at once." default:"10000" group:"Limits"`
+
+	KeepEntries     int           `help:"Newest commands of a session that are kept for clients that come back and for repeated command ids." default:"10000" group:"Sessions"`
+	HistoryLimit    int           `help:"Most commands of one actor in one project that can be undone." default:"1000" group:"Sessions"`
+	SnapshotEntries int           `help:"Fewest commands between two snapshots of a session: more make a longer start, fewer more writing." default:"1000" group:"Sessions"`
+	FeedBytes       int           `help:"Newest events of a session kept in memory; slower clients read from the journal." default:"4194304" group:"Sessions"`
+	IdleAfter       time.Duration `help:"Time after which a session that nobody uses leaves memory; its data stay." default:"5m" group:"Sessions"`
+}
+
+// Validate implements kong.Validatable: a limit of nothing, which would mean the
+// default further in, is refused.
+func (c *serveCmd) Validate() error {
+	for _, limit := range []struct {
+		name  string
+		value int64
+	}{
+		{"shutdown-timeout", int64(c.ShutdownTimeout)}, {"max-body", c.MaxBody}, {"max-import", c.MaxImport},
+		{"max-connections", int64(c.MaxConnections)}, {"max-queue", int64(c.MaxQueue)}, {"ping-interval", int64(c.PingInterval)},
+		{"ping-timeout", int64(c.PingTimeout)}, {"flush-interval", int64(c.FlushInterval)}, {"max-streams", int64(c.MaxStreams)},
+		{"keep-entries", int64(c.KeepEntries)}, {"history-limit", int64(c.HistoryLimit)}, {"snapshot-entries", int64(c.SnapshotEntries)},
+		{"feed-bytes", int64(c.FeedBytes)}, {"idle-after", int64(c.IdleAfter)},
+	} {
+		if limit.value <= 0 {
+			return fmt.Errorf("--%s must be more than 0", limit.name)
+		}
+	}
+	return nil
 }
 
 // Run serves until SIGINT or SIGTERM; a second signal ends the process at once.
@@ -85,6 +112,12 @@ func (c *serveCmd) options(log *slog.Logger) app.Options {
 		PingInterval:    c.PingInterval,
 		PingTimeout:     c.PingTimeout,
 		FlushInterval:   c.FlushInterval,
+		MaxStreams:      c.MaxStreams,
+		KeepEntries:     c.KeepEntries,
+		HistoryLimit:    c.HistoryLimit,
+		SnapshotEntries: c.SnapshotEntries,
+		FeedBytes:       c.FeedBytes,
+		IdleAfter:       c.IdleAfter,
 	}
 }
 
