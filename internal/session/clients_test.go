@@ -2,7 +2,9 @@ package session
 
 import (
 	"errors"
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/graphroom/graphroom/internal/fault"
 )
@@ -118,4 +120,72 @@ func TestDelete(t *testing.T) {
 	if err != nil || info.Epoch == j.Epoch || info.Seq != 0 {
 		t.Errorf("made again: %+v, %v", info, err)
 	}
+}
+
+// SPEC N-13: without a follower nothing is published; who joins has what came
+// before in the journal, and what comes after in the feed.
+func TestNobodyFollows(t *testing.T) {
+	r := newRoom(t, nil)
+	r.create("ann", r.root)
+	feed := r.tail()
+	if items, _, _ := feed.feed.Read(0, 100); len(items) != 0 {
+		t.Errorf("%d items for nobody", len(items))
+	}
+	j, leave := r.join("a", JoinOptions{})
+	r.create("ann", r.root)
+	items, _, ok := feed.feed.Read(j.Cursor, 100)
+	if !ok || j.HeadSeq != 3 || len(items) != 3 || items[1].Seq != 4 {
+		t.Errorf("joined at %d, then %d items, ok=%v", j.HeadSeq, len(items), ok)
+	}
+	leave("x")
+}
+
+// A client that joins while commands stream in misses none and gets none twice.
+func TestJoinInAStorm(t *testing.T) {
+	r := newRoom(t, nil)
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				if _, err := r.do("ann", "UpdateProperty", `{"node_id":%q,"property_id":"size","value":%d}`, r.root, time.Now().UnixNano()%1000); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		}
+	}()
+	for i := range 50 {
+		feed, release, err := r.s.Follow()
+		if err != nil {
+			t.Fatal(err)
+		}
+		j, leave := r.join(fmt.Sprint(i), JoinOptions{})
+		next := j.HeadSeq + 1
+		for cursor := j.Cursor; next < j.HeadSeq+20; {
+			if err := feed.Wait(t.Context(), cursor); err != nil {
+				t.Fatal(err)
+			}
+			items, after, ok := feed.Read(cursor, 100)
+			if !ok {
+				t.Fatal("overrun")
+			}
+			for _, it := range items {
+				if it.Seq != 0 && it.Seq != next {
+					t.Fatalf("join %d at %d: got %d, want %d", i, j.HeadSeq, it.Seq, next)
+				}
+				if it.Seq != 0 {
+					next++
+				}
+			}
+			cursor = after
+		}
+		leave("x")
+		release()
+	}
+	close(stop)
+	<-done
 }

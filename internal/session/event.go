@@ -76,7 +76,7 @@ func payload(env envelope, body any) json.RawMessage {
 }
 
 // payloadSize is what most payloads fit into.
-const payloadSize = 640
+const payloadSize = 480
 
 // appendJSON writes the envelope as encoding/json would, without its cost: it
 // stands in every event.

@@ -34,6 +34,7 @@ type live struct {
 	core        *core // nil until loaded, and after a turn was discarded
 	clients     map[string]Client
 	clientCount atomic.Int64 // len(clients), for Manager.List
+	followers   atomic.Int64 // clients and Follow calls not yet released
 	joined      []string     // client keys in the order they joined
 	firstSeq    uint64       // the oldest seq still in the journal
 	deleted     bool
@@ -143,10 +144,14 @@ type turn struct {
 	bytes   int
 	out     []Item     // to publish after the append
 	waiting []*request // to answer after the append
+	// followed: somebody may read what is published. Without a follower events
+	// are not even encoded. It holds until the next flush, and who joins does so
+	// behind one.
+	followed bool
 }
 
 func (l *live) turn(first *request) {
-	t := &turn{l: l, now: l.m.cfg.Clock()}
+	t := &turn{l: l, now: l.m.cfg.Clock(), followed: l.followers.Load() > 0}
 	if err := l.load(); err != nil {
 		first.answer(err)
 		if fault.Is(err, fault.InvalidSession) {
@@ -213,7 +218,10 @@ func (t *turn) commit(e *entry) error {
 	if err != nil {
 		return err
 	}
-	events := e.events(t.l.id)
+	var events []Item
+	if t.followed {
+		events = e.events(t.l.id)
+	}
 	if err := t.l.core.apply(e); err != nil {
 		panic(err) // planned on this very state: a bug, and the state is lost
 	}
@@ -224,7 +232,11 @@ func (t *turn) commit(e *entry) error {
 }
 
 // hint publishes at once, before anything of this turn is durable.
-func (t *turn) hint(it Item) { t.l.feed.push([]Item{it}) }
+func (t *turn) hint(it Item) {
+	if t.followed {
+		t.l.feed.push([]Item{it})
+	}
+}
 
 // flush makes the turn so far durable, then publishes it and answers. On
 // failure the working state is discarded and nothing is published.
@@ -242,7 +254,9 @@ func (t *turn) flush() error {
 		l.sinceCount += len(t.records)
 	}
 	l.m.cfg.Observe.turn(len(t.waiting), len(t.records), t.bytes)
-	l.feed.push(t.out)
+	if t.followed {
+		l.feed.push(t.out)
+	}
 	for _, r := range t.waiting {
 		r.answer(r.err)
 	}
@@ -255,6 +269,7 @@ func (t *turn) reset() {
 		t.after = t.l.core.head
 	}
 	t.records, t.bytes, t.out, t.waiting = nil, 0, nil, nil
+	t.followed = t.l.followers.Load() > 0
 }
 
 // abandon answers everything that waits with err. known says that nothing of

@@ -298,6 +298,7 @@ func (s *Session) Join(ctx context.Context, cl Client, opt JoinOptions) (Joined,
 	if err != nil {
 		return Joined{}, nil, err
 	}
+	l.followers.Add(1)
 	var out Joined
 	joined := false // belongs to the turn, as out does until it is answered
 	err = l.submit(ctx, &request{run: func(t *turn) (err error) {
@@ -315,6 +316,7 @@ func (s *Session) Join(ctx context.Context, cl Client, opt JoinOptions) (Joined,
 		}}); err != nil && !errors.Is(err, errGone) {
 			l.log.Warn("leave", "client", cl.ID, "err", err)
 		}
+		l.followers.Add(-1)
 		s.m.release(l)
 	}
 	if err != nil {
@@ -352,7 +354,11 @@ func (s *Session) Follow() (feed *Feed, release func(), err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return l.feed, func() { s.m.release(l) }, nil
+	l.followers.Add(1)
+	return l.feed, func() {
+		l.followers.Add(-1)
+		s.m.release(l)
+	}, nil
 }
 
 // Events reads up to limit numbered events after seq from the journal, in
