@@ -214,7 +214,7 @@ func (st *stream) run(ctx context.Context, through uint64) error {
 		if st.stopping.Err() != nil {
 			return nil
 		}
-		if err := st.wait(live); err != nil {
+		if err := st.wait(live); err != nil && st.stopping.Err() == nil {
 			return err
 		}
 	}
@@ -289,7 +289,7 @@ func (st *stream) replay(ctx context.Context, through uint64) error {
 }
 
 // wait blocks until there is more, and sends a sign of life when there is
-// nothing for long. nil also when the server stops.
+// nothing for long. live ends it.
 func (st *stream) wait(live context.Context) error {
 	for {
 		ctx, cancel := context.WithTimeout(live, st.keepAlive)
@@ -298,8 +298,6 @@ func (st *stream) wait(live context.Context) error {
 		switch {
 		case err == nil || errors.Is(err, session.ErrFeedClosed):
 			return err
-		case st.stopping.Err() != nil:
-			return nil
 		case live.Err() != nil:
 			return live.Err()
 		}
@@ -321,14 +319,19 @@ type farewellData struct {
 	Reason      string         `json:"reason"`
 }
 
-// farewell says that the session was deleted, where that is why its feed ended.
-// The stream of id is named like a client.
-func (st *stream) farewell(ctx context.Context, id string, now time.Time) error {
+// deleted tells why the feed ended: not when the sessions are being closed.
+func (st *stream) deleted(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, commandTimeout)
 	defer cancel()
 	info, err := st.sess.Info(ctx)
-	if !fault.Is(err, fault.InvalidSession) && (err != nil || info.Epoch == st.epoch) {
-		return nil // the sessions are being closed
+	return fault.Is(err, fault.InvalidSession) || (err == nil && info.Epoch != st.epoch)
+}
+
+// farewell says that the session was deleted, where that is why its feed ended.
+// The stream of id is named like a client.
+func (st *stream) farewell(ctx context.Context, id string, now time.Time) error {
+	if !st.deleted(ctx) {
+		return nil
 	}
 	data, err := json.Marshal(farewellData{
 		SessionID: st.sess.ID(), Timestamp: now.UTC().Format("2006-01-02T15:04:05.000Z"), HeadSeq: st.at.seq,
