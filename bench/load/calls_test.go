@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,24 +19,23 @@ import (
 )
 
 // echo is a Socket.IO server that acknowledges what it gets, refuses every
-// third event of a socket, and sends an event before each acknowledgement.
+// third event, and sends an event before each acknowledgement.
 func echo(t *testing.T) string {
 	t.Helper()
 	io := socketio.New(socketio.Config{Logger: slog.New(slog.DiscardHandler)})
+	var count atomic.Int64
 	h := socketio.Handler{
-		Connect: func(_ context.Context, s *socketio.Socket, _ json.RawMessage) (socketio.Accept, error) {
-			s.Set(new(int))
+		Connect: func(context.Context, *socketio.Socket, json.RawMessage) (socketio.Accept, error) {
 			return socketio.Accept{}, nil
 		},
 		Event: func(s *socketio.Socket, ev socketio.Event) {
-			n, _ := s.Get().(*int)
-			*n++
+			n := count.Add(1)
 			_ = s.Emit("seen", ev.Args[0])
 			if ev.Ack != nil {
 				ev.Ack(struct {
 					OK   bool              `json:"ok"`
 					Args []json.RawMessage `json:"args"`
-				}{*n%3 != 0, ev.Args})
+				}{n%3 != 0, ev.Args})
 			}
 		},
 	}
@@ -124,7 +124,7 @@ func TestHTTPCalls(t *testing.T) {
 		mu.Lock()
 		seen[string(body)]++
 		mu.Unlock()
-		if r.Method != http.MethodPost || r.URL.Path != "/at" || r.Header.Get("Content-Type") != "application/json" || string(body) == "0-1" {
+		if r.Method != http.MethodPost || r.URL.Path != "/at" || r.Header.Get("Content-Type") != "application/json" || string(body) == "0-0" {
 			w.WriteHeader(http.StatusBadRequest)
 		}
 		_, _ = w.Write([]byte("an answer"))
