@@ -77,6 +77,8 @@ func (c Config) limits() coreLimits {
 type Manager struct {
 	cfg Config
 
+	recent recentEvents // shared by all readers of the journal
+
 	mu     sync.Mutex
 	loaded map[string]*live
 	closed bool
@@ -263,6 +265,7 @@ func (m *Manager) sweep(ctx context.Context) {
 		select {
 		case <-tick.C:
 			m.unloadIdle(m.cfg.Clock().Add(-m.cfg.IdleAfter))
+			m.recent.forget()
 		case <-ctx.Done():
 			return
 		}

@@ -3,8 +3,11 @@ package session
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/graphroom/graphroom/internal/fault"
@@ -226,5 +229,40 @@ func TestSnapshotsAcrossShortLives(t *testing.T) {
 	seq, _, err := r.journal.Snapshot(t.Context(), "room")
 	if err != nil || seq == 0 {
 		t.Fatalf("snapshot at %d, %v", seq, err)
+	}
+}
+
+// A large entry is read page by page like any other: every event once.
+func TestEventsOfALargeEntry(t *testing.T) {
+	r := newRoom(t, nil)
+	var cmds []string
+	for i := range 900 {
+		cmds = append(cmds, fmt.Sprintf(`{"command_type":"CreateNode","data":{"blueprint_type_id":"item","name":"%d %s"}}`, i, strings.Repeat("x", i%90)))
+	}
+	for range 2 {
+		r.must("ann", "Batch", `{"commands":[%s]}`, strings.Join(cmds, ","))
+	}
+	r.undo(Step{})
+	whole, err := r.s.Events(t.Context(), 0, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var paged []Item
+	for {
+		page, err := r.s.Events(t.Context(), uint64(len(paged)), 97)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		paged = append(paged, page...)
+	}
+	if diff := cmp.Diff(whole, paged); diff != "" || len(whole) != 1+901*3 {
+		t.Errorf("%d events, paged %d: %s", len(whole), len(paged), diff)
+	}
+	r.m.recent.forget()
+	if again, err := r.s.Events(t.Context(), 5, 3); err != nil || len(again) != 3 || again[0].Seq != 6 {
+		t.Errorf("%v, %v", again, err)
 	}
 }

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -359,38 +358,6 @@ func (s *Session) Follow() (feed *Feed, release func(), err error) {
 		l.followers.Add(-1)
 		s.m.release(l)
 	}, nil
-}
-
-// Events reads up to limit numbered events after seq from the journal, in
-// order; none at the head. CONFLICT when they are no longer kept. It does not
-// wait for a turn.
-func (s *Session) Events(ctx context.Context, after uint64, limit int) ([]Item, error) {
-	var out []Item
-	for len(out) < limit {
-		records, err := s.m.cfg.Journal.Read(ctx, s.id, after, readBytes/4)
-		if err != nil {
-			return nil, err
-		}
-		if len(records) == 0 {
-			return out, nil
-		}
-		for _, r := range records {
-			e, err := decodeEntry(r)
-			if err != nil {
-				return nil, fmt.Errorf("session %s: %w", s.id, err)
-			}
-			for _, it := range e.events(s.id) {
-				if it.Seq > after && len(out) < limit {
-					out = append(out, it)
-				}
-			}
-			after = r.Last
-			if len(out) >= limit {
-				break
-			}
-		}
-	}
-	return out, nil
 }
 
 // HistoryEntry is one undoable or undone command.

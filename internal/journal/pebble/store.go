@@ -90,8 +90,8 @@ func (s *Store) start() {
 func (s *Store) fail(err error) {
 	s.failOnce.Do(func() {
 		s.failure = err
-		close(s.failed)
 		s.opts.Logger.Error("the data store has failed; nothing more is acknowledged", "err", err)
+		close(s.failed) // after the log: the process may end on it
 	})
 }
 
