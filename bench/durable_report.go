@@ -83,6 +83,20 @@ func benchLong(ctx context.Context, o options, binary, dir string, r *report) er
 	return nil
 }
 
+// listDurable names the durable scenarios.
+func listDurable(w io.Writer) {
+	for _, d := range durableScenarios() {
+		_, _ = fmt.Fprintf(w, "%-14s %s\n", d.name, d.about)
+	}
+	for _, d := range [][2]string{
+		{durableSize, "what a durable command costs in a small and in a large project"},
+		{durableRestart, "restart with a million entries in a thousand sessions (minutes)"},
+		{durableMemory, "memory after 300,000 and after 3,000,000 commands (minutes)"},
+	} {
+		_, _ = fmt.Fprintf(w, "%-14s %s\n", d[0], d[1])
+	}
+}
+
 // pickDurable returns the rows of a scenario on a driver.
 func pickDurable(rows []durableSample, scenario, driver string) []durableSample {
 	var out []durableSample

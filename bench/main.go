@@ -73,6 +73,7 @@ func run(ctx context.Context, o options) (failed bool, err error) {
 		}
 		fmt.Printf("%-14s %s\n%-14s %s\n", "rest", "a REST command with and without the socket layer", "reach", "from a REST command to its event at the clients")
 		fmt.Printf("%-14s %s\n%-14s %s\n", "size", "one command in a small and in a large project", "neighbours", "other sessions while a large subtree is deleted and restored")
+		listDurable(os.Stdout)
 		return false, nil
 	}
 	root, err := moduleRoot()
