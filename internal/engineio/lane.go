@@ -127,7 +127,7 @@ func (l *lane) run(stop <-chan struct{}) {
 
 const (
 	paceShare = 10 // a lane flushes for about a tenth of its time,
-	paceMost  = 2  // as long as that takes no more than twice the interval,
+	paceHalf  = 3  // as long as that takes no more than so many halves of the interval,
 	paceFull  = 32 // and not so many messages are joined in one write anyway
 )
 
@@ -138,7 +138,7 @@ func (l *lane) pace(start int64, messages int) {
 	next := start + interval
 	if messages < paceFull {
 		end := l.srv.now()
-		next = end + min(max((end-start)*paceShare, interval), interval*paceMost)
+		next = end + min(max((end-start)*paceShare, interval), interval*paceHalf/2)
 	}
 	l.mu.Lock()
 	l.next = next
