@@ -121,6 +121,9 @@ func New(cfg Config) (*Server, error) {
 	if err := a.serveOpenAPI(mux); err != nil {
 		return nil, err
 	}
+	if err := s.serveAsyncAPI(mux); err != nil {
+		return nil, err
+	}
 	s.mountSystem(mux)
 
 	root := http.NewServeMux()
