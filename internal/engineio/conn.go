@@ -160,6 +160,35 @@ func (c *Conn) doneLocked() chan struct{} {
 func (c *Conn) Send(frames []byte) error {
 	c.mu.Lock()
 	defer c.unlock()
+	if err := c.mayPushLocked(); err != nil {
+		return err
+	}
+	c.pushLocked(frames)
+	return nil
+}
+
+// SendNow is Send for what somebody waits for: the queue is written at once, as
+// far as the socket takes it, and not at the lane's next flush. It takes the
+// caller as long as one write that does not wait.
+func (c *Conn) SendNow(frames []byte) error {
+	c.mu.Lock()
+	defer c.unlock()
+	if err := c.mayPushLocked(); err != nil {
+		return err
+	}
+	if deflate := c.deflateLocked(); deflate != nil {
+		frames = deflate(frames)
+	}
+	c.q.push(frames)
+	scratch, _ := c.srv.scratch.Get().(*[]byte)
+	c.flushWith(*scratch)
+	c.srv.scratch.Put(scratch)
+	return nil
+}
+
+// mayPushLocked puts everything before what will be pushed next, and refuses
+// when there is no room for it.
+func (c *Conn) mayPushLocked() error {
 	if c.state != stateOpen {
 		return ErrClosed
 	}
@@ -167,7 +196,6 @@ func (c *Conn) Send(frames []byte) error {
 	if c.q.bytes >= c.srv.cfg.MaxQueue {
 		return ErrQueueFull
 	}
-	c.pushLocked(frames)
 	return nil
 }
 

@@ -125,9 +125,12 @@ func (c *Conn) writeLocked(p []byte) (kept bool) {
 	return true
 }
 
-// flushLocked writes the queue as far as the socket takes it without waiting,
-// and leaves the rest to a goroutine. It runs on the lane only.
-func (c *Conn) flushLocked() {
+// flushLocked is flushWith for the lane, whose scratch it uses.
+func (c *Conn) flushLocked() { c.flushWith(c.lane.scratch) }
+
+// flushWith writes the queue as far as the socket takes it without waiting, and
+// leaves the rest to a goroutine. scratch is the caller's while it runs.
+func (c *Conn) flushWith(scratch []byte) {
 	switch {
 	case c.state == stateClosed || c.writing:
 	case c.ws == nil:
@@ -140,7 +143,7 @@ func (c *Conn) flushLocked() {
 		c.drainLocked()
 	default:
 		for !c.q.empty() {
-			p := c.q.next(c.lane.scratch)
+			p := c.q.next(scratch)
 			n, err := c.ws.fd.write(p)
 			c.srv.stats.writes.Add(1)
 			if err != nil {

@@ -189,6 +189,13 @@ func (c *client) send(frames []byte) {
 	}
 }
 
+// sendNow is send for an answer: somebody waits for it.
+func (c *client) sendNow(frames []byte) {
+	if errors.Is(c.conn.SendNow(frames), engineio.ErrQueueFull) {
+		c.conn.Close(engineio.ReasonSlow)
+	}
+}
+
 // remove forgets a socket that ended.
 func (c *client) remove(s *Socket) {
 	c.mu.Lock()

@@ -382,6 +382,6 @@ func (s *Socket) acker(id uint64) func(...any) {
 		if !s.isConnected() {
 			return
 		}
-		s.client.send(dataFrames(Packet{Type: PacketAck, Namespace: s.ns.name, ID: id, HasID: true, Data: body}, attachments))
+		s.client.sendNow(dataFrames(Packet{Type: PacketAck, Namespace: s.ns.name, ID: id, HasID: true, Data: body}, attachments))
 	}
 }
