@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -105,4 +106,55 @@ func TestPythonGoesOnAfterAKill(t *testing.T) {
 	slices.SortFunc(got, func(a, b recorded) int { return int(a.Seq) - int(b.Seq) }) // the library hands each to a thread of its own
 	want := slices.DeleteFunc(r.journal(t, "python"), func(e recorded) bool { return float64(e.Seq) <= field(hello, "head_seq").(float64) })
 	checkNumbered(t, "python", got, want)
+}
+
+// A client that was away for longer than the server keeps its events gets the
+// state and is told.
+func TestAwayLongerThanIsKept(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	bounds := []string{"--keep-entries", "50", "--snapshot-entries", "10"}
+	first, err := startServer(data, bounds...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := startScript(t, "client.mjs")
+	r := newRoom(t, first, "away", "outline")
+	c := s.open(t, "c", first.url, "/graph", nil, object{
+		"session_id": "away", "recovery": true, "client": object{"id": "c"},
+	})
+	c.await(t, "the first join", 1, func(l line) bool { return l.Type == "connect" })
+	seen := r.create(t, object{"blueprint_type_id": "item"})
+	c.awaitEvent(t, "graph:node-created", "node_id", seen)
+	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	first.kill()
+	second := ownServer(t, data, append([]string{"--listen", first.addr}, bounds...)...)
+	r.rest = second.rest()
+	var kept float64
+	for i := 0; kept < 10; i++ { // until the early entries are gone
+		if i == 5000 {
+			t.Fatal("nothing was ever dropped")
+		}
+		r.execute(t, "UpdateProperty", object{
+			"node_id": seen, "property_id": "name", "value": fmt.Sprint(i, " ", strings.Repeat("name ", 190)),
+		})
+		kept, _ = r.want(t, 200, "GET", "/sessions/away/info", nil)["first_seq"].(float64)
+	}
+	if err := s.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if l := c.await(t, "the second join", 2, func(l line) bool { return l.Type == "connect" }); l.Recovered {
+		t.Error("recovered from events that are gone")
+	}
+	state := c.awaitEvent(t, "project:loaded", "project_id", r.project)
+	if field(state, "seq") != nil || field(state, "head_seq") == nil {
+		t.Errorf("the state has seq %v and head_seq %v", field(state, "seq"), field(state, "head_seq"))
+	}
+	hello := c.await(t, "its hello", 2, func(l line) bool {
+		return l.Type == "event" && l.Name == "session:connected" && field(l, "client_id") == "c"
+	})
+	if field(hello, "recovered") != false {
+		t.Errorf("hello %v", payload(hello))
+	}
 }
