@@ -237,6 +237,9 @@ func (k *sockets) event(sock *socketio.Socket, ev socketio.Event) {
 		reply = func(...any) {}
 	}
 	out, err := k.handle(sock, ev)
+	if ev.Ack != nil {
+		k.eventsFirst(sock)
+	}
 	if err != nil {
 		e := coded(err)
 		logFault(sock.Context(), k.s.log, e)
