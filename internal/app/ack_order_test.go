@@ -12,7 +12,7 @@ import (
 )
 
 // A client gets the events of its own command before the acknowledgement, and
-// that of a refused one after command:failed.
+// that of a refused one after command:failed (SPEC X-15).
 func TestEventsBeforeAck(t *testing.T) {
 	for _, journal := range []string{"memory", "pebble"} {
 		o, _ := options(t)
