@@ -541,6 +541,8 @@ func TestStreamsDrain(t *testing.T) {
 	for i := range 60 { // more than the system's buffers take for it
 		last = r.execute(m, "UpdateProperty", fmt.Sprintf(`{"node_id":%q,"property_id":"note","value":"%d%s"}`, node, i, big))["seq"].(float64)
 	}
+	f.through(uint64(last)) // its reader may be slow with so much: the drain below has a bound
+	last = r.execute(m, "UpdateProperty", fmt.Sprintf(`{"node_id":%q,"property_id":"note","value":"last"}`, node))["seq"].(float64)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := r.srv.Shutdown(ctx); err != nil {
