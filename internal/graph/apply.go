@@ -11,7 +11,8 @@ import (
 // changed at seq at, the last seq of their entry (0 marks nothing). Changes
 // that were planned on the graph's present state always fit; others are a
 // fault of the program, and Apply panics. For changes from a journal see
-// Replay.
+// Replay. The changes that were planned last, before anything else was asked of
+// the graph, are made already: applying them costs next to nothing.
 func (g *Graph) Apply(changes []Change, at uint64) {
 	if err := g.Replay(changes, at); err != nil {
 		panic(err)
@@ -22,17 +23,25 @@ func (g *Graph) Apply(changes []Change, at uint64) {
 // not fit the graph is an INTERNAL error that says which and why. What came
 // before it stays applied, so a graph that refused is to be thrown away.
 func (g *Graph) Replay(changes []Change, at uint64) error {
+	made := g.held != nil && sameSlice(g.held.changes, changes)
+	if made {
+		g.held = nil
+	}
+	g.settled()
 	if len(changes) > maxKept {
 		g.index = nil
 	}
 	g.newest = max(g.newest, at)
 	for i, c := range changes {
-		err := fmt.Errorf("it is empty")
-		if c.body != nil {
-			err = c.body.apply(g)
-		}
-		if err != nil {
-			return fault.Wrap(err, fault.Internal, "change %d of %d of the entry that ends at seq %d does not fit the graph", i+1, len(changes), at)
+		g.between()
+		if !made {
+			err := fmt.Errorf("it is empty")
+			if c.body != nil {
+				err = c.body.apply(g)
+			}
+			if err != nil {
+				return fault.Wrap(err, fault.Internal, "change %d of %d of the entry that ends at seq %d does not fit the graph", i+1, len(changes), at)
+			}
 		}
 		if at > 0 {
 			c.body.mark(g, at)
@@ -44,26 +53,27 @@ func (g *Graph) Replay(changes []Change, at uint64) error {
 	return nil
 }
 
+// sameSlice reports whether two slices are one, not just equal.
+func sameSlice(a, b []Change) bool {
+	return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0]
+}
+
 // Revert takes back changes that were applied last: values, writers and keys
 // are exactly as before. Only the marks for ChangedSince stay, and are those
 // of the newest change for a node that comes back, which can do no more than
 // refuse a command with expected_seq once too often.
 func (g *Graph) Revert(changes []Change) {
+	g.settled()
 	g.index = nil
-	g.revert(changes)
+	for i := len(changes) - 1; i >= 0; i-- {
+		if err := changes[i].body.revert(g); err != nil {
+			panic(fault.Wrap(err, fault.Internal, "change %d of %d cannot be taken back", i+1, len(changes)))
+		}
+	}
 	for _, c := range changes {
 		if d, ok := c.body.(*death); ok {
 			g.markNode(d.ID, g.newest)
 			g.markList(d.ID, g.newest)
-		}
-	}
-}
-
-// revert is Revert for changes that the index has not seen.
-func (g *Graph) revert(changes []Change) {
-	for i := len(changes) - 1; i >= 0; i-- {
-		if err := changes[i].body.revert(g); err != nil {
-			panic(fault.Wrap(err, fault.Internal, "change %d of %d cannot be taken back", i+1, len(changes)))
 		}
 	}
 }
@@ -93,15 +103,20 @@ func (g *Graph) revive(id ID, im *image) error {
 	if len(im.Values) > 0 {
 		n.values = append([]value(nil), im.Values...)
 	}
-	g.nodes[id] = n
-	g.attach(n, parent, im.Place.Key)
+	return g.replant(n, im)
+}
+
+// replant puts a node that stands nowhere to its place, with its links.
+func (g *Graph) replant(n *node, im *image) error {
+	g.nodes[n.id] = n
+	g.attach(n, g.nodes[im.Place.Parent], im.Place.Key)
 	for i, l := range im.Links {
 		if err := g.restoreLink(l); err != nil {
 			for _, l := range im.Links[:i] {
 				g.part(g.links[l.id()])
 			}
 			g.detach(n)
-			delete(g.nodes, id)
+			delete(g.nodes, n.id)
 			return err
 		}
 	}

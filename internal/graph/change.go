@@ -1,11 +1,8 @@
 package graph
 
 import (
-	"bytes"
 	"encoding/json"
 	"reflect"
-
-	"github.com/graphroom/graphroom/internal/fault"
 )
 
 // Change is one decided fact about one value of a graph: it holds the value
@@ -22,6 +19,8 @@ type changeBody interface {
 	apply(g *Graph) error
 	revert(g *Graph) error
 	events(dst []Event) []Event
+	eventCount() int
+	appendJSON(dst []byte) []byte
 	mark(g *Graph, at uint64)
 	changedSince(g *Graph, seq uint64) bool
 }
@@ -122,68 +121,6 @@ type rekey struct {
 	ID   ID     `json:"id"`
 	From string `json:"f"`
 	To   string `json:"t"`
-}
-
-// changeJSON is the journal form: exactly one field is set.
-type changeJSON struct {
-	Create *birth    `json:"create,omitempty"`
-	Delete *death    `json:"delete,omitempty"`
-	Place  *placing  `json:"place,omitempty"`
-	Link   *linking  `json:"link,omitempty"`
-	Set    *setting  `json:"set,omitempty"`
-	Keys   *rekeying `json:"keys,omitempty"`
-}
-
-// MarshalJSON gives the journal form. It fails for the zero Change only.
-func (c Change) MarshalJSON() ([]byte, error) {
-	var form changeJSON
-	switch b := c.body.(type) {
-	case *birth:
-		form.Create = b
-	case *death:
-		form.Delete = b
-	case *placing:
-		form.Place = b
-	case *linking:
-		form.Link = b
-	case *setting:
-		form.Set = b
-	case *rekeying:
-		form.Keys = b
-	default:
-		return nil, fault.New(fault.Internal, "an empty change cannot be written")
-	}
-	return json.Marshal(form)
-}
-
-// UnmarshalJSON reads what MarshalJSON wrote. Unknown fields, none or several
-// kinds, and text that is not JSON are errors (INTERNAL: a journal is broken).
-func (c *Change) UnmarshalJSON(data []byte) error {
-	var form changeJSON
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(&form); err != nil {
-		return fault.Wrap(err, fault.Internal, "a change in the journal cannot be read")
-	}
-	var body changeBody
-	kinds := 0
-	for _, kind := range []struct {
-		set  bool
-		body changeBody
-	}{
-		{form.Create != nil, form.Create}, {form.Delete != nil, form.Delete}, {form.Place != nil, form.Place},
-		{form.Link != nil, form.Link}, {form.Set != nil, form.Set}, {form.Keys != nil, form.Keys},
-	} {
-		if kind.set {
-			kinds++
-			body = kind.body
-		}
-	}
-	if kinds != 1 {
-		return fault.New(fault.Internal, "a change in the journal has %d kinds instead of one", kinds)
-	}
-	c.body = body
-	return nil
 }
 
 // Equal reports whether two changes are the same.

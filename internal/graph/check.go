@@ -13,6 +13,7 @@ import (
 // for tests and for checking stored data. The error is INTERNAL and says what
 // is wrong first.
 func (g *Graph) Check() error {
+	g.settled()
 	for _, check := range []func() error{g.checkLists, g.checkNodes, g.checkLinks, g.checkAcyclic} {
 		if err := check(); err != nil {
 			return fault.Wrap(err, fault.Internal, "the graph is broken: %v", err)

@@ -85,6 +85,14 @@ func (c Change) Events() []Event {
 	return c.body.events(nil)
 }
 
+// EventCount is how many events there are in Events, without making them.
+func (c Change) EventCount() int {
+	if c.body == nil {
+		return 0
+	}
+	return c.body.eventCount()
+}
+
 // orNull is a pointer to the id, nil for none.
 func orNull(id ID) *ID {
 	if id.IsZero() {
@@ -108,13 +116,17 @@ func (c *birth) events(dst []Event) []Event {
 	return dst
 }
 
+func (c *birth) eventCount() int { return 1 + len(c.Node.Links) }
+
 func (c *death) events(dst []Event) []Event {
 	return append(dst, Event{EventNodeDeleted, NodeDeleted{c.ID, orNull(c.Node.Place.Parent)}})
 }
 
+func (c *death) eventCount() int { return 1 }
+
 func (c *placing) events(dst []Event) []Event {
 	from, to := c.From.Parent, c.To.Parent
-	if from == to && c.From.Key == c.To.Key {
+	if c.eventCount() == 0 {
 		return dst
 	}
 	if from != to && !from.IsZero() {
@@ -128,9 +140,21 @@ func (c *placing) events(dst []Event) []Event {
 	return append(dst, Event{EventNodeLinked, NodeLinked{orNull(to), c.ID, ChildLink, c.Pos}})
 }
 
+func (c *placing) eventCount() int {
+	from, to := c.From.Parent, c.To.Parent
+	switch {
+	case from == to && c.From.Key == c.To.Key:
+		return 0
+	case from != to && !from.IsZero() && !to.IsZero():
+		return 2
+	default:
+		return 1
+	}
+}
+
 func (c *linking) events(dst []Event) []Event {
 	switch {
-	case c.To.Key == "" && c.From.Key == "", c.To.Key == c.From.Key:
+	case c.eventCount() == 0:
 		return dst
 	case c.To.Key == "":
 		return append(dst, Event{EventNodeUnlinked, NodeUnlinked{ParentID: c.Parent, ChildID: c.Child, LinkType: c.Type}})
@@ -139,9 +163,16 @@ func (c *linking) events(dst []Event) []Event {
 	}
 }
 
+func (c *linking) eventCount() int {
+	if c.To.Key == c.From.Key { // both empty: it was absent and stays so
+		return 0
+	}
+	return 1
+}
+
 func (c *setting) events(dst []Event) []Event {
 	switch {
-	case string(c.From.Raw) == string(c.To.Raw):
+	case c.eventCount() == 0:
 		return dst
 	case c.To.Raw == nil:
 		return append(dst, Event{EventPropertyDeleted, PropertyDeleted{c.ID, c.Prop, c.From.Raw}})
@@ -149,5 +180,14 @@ func (c *setting) events(dst []Event) []Event {
 		return append(dst, Event{EventPropertyChanged, PropertyChanged{c.ID, c.Prop, c.From.Raw, c.To.Raw}})
 	}
 }
+
+func (c *setting) eventCount() int {
+	if string(c.From.Raw) == string(c.To.Raw) {
+		return 0
+	}
+	return 1
+}
+
+func (c *rekeying) eventCount() int { return 0 }
 
 func (c *rekeying) events(dst []Event) []Event { return dst }

@@ -42,6 +42,9 @@ type Graph struct {
 	newest uint64 // highest seq that Apply was told
 	index  *index // nil until the first search
 
+	held *planner // whose changes are still made; see settled
+	step func()   // nil, or called between the steps of long work
+
 	longKey int // bytes of an order key past which its list is rebalanced
 }
 
@@ -145,17 +148,37 @@ func New(bp *Blueprint) *Graph {
 	}
 }
 
+// Between has f called between the steps of long work: for every change that is
+// planned, applied or taken back. It lets the graph's owner see to others
+// meanwhile; f must not touch the graph.
+func (g *Graph) Between(f func()) { g.step = f }
+
+func (g *Graph) between() {
+	if g.step != nil {
+		g.step()
+	}
+}
+
 // Blueprint returns the blueprint that the graph was made with.
 func (g *Graph) Blueprint() *Blueprint { return g.bp }
 
 // Len is the number of live nodes.
-func (g *Graph) Len() int { return len(g.nodes) }
+func (g *Graph) Len() int {
+	g.settled()
+	return len(g.nodes)
+}
 
 // Links is the number of live links, without those of the containment tree.
-func (g *Graph) Links() int { return len(g.links) }
+func (g *Graph) Links() int {
+	g.settled()
+	return len(g.links)
+}
 
 // Has reports whether a node lives.
-func (g *Graph) Has(id ID) bool { return g.nodes[id] != nil }
+func (g *Graph) Has(id ID) bool {
+	g.settled()
+	return g.nodes[id] != nil
+}
 
 // list returns the children of a node; the roots for nil.
 func (g *Graph) list(parent *node) *siblings {

@@ -26,11 +26,40 @@ type Outcome struct {
 	Reason     string `json:"reason,omitempty"` // one of the Reason constants
 }
 
+// MaxOutcomes is how many outcomes of either kind are listed: those of an
+// entry that deleted a large tree would be larger than what it deleted.
+const MaxOutcomes = 1000
+
 // Inverted is the inverse of an entry on the present state.
 type Inverted struct {
 	Changes          []Change
-	Applied, Skipped []Outcome
+	Applied, Skipped Outcomes
 }
+
+// Outcomes lists the first MaxOutcomes of them, in order, and counts the rest.
+type Outcomes struct {
+	List []Outcome
+	More int
+}
+
+// Add puts one at the end.
+func (o *Outcomes) Add(one Outcome) {
+	if len(o.List) >= MaxOutcomes {
+		o.More++
+		return
+	}
+	o.List = append(o.List, one)
+}
+
+// Join puts others at the end.
+func (o *Outcomes) Join(others Outcomes) {
+	room := min(MaxOutcomes-len(o.List), len(others.List))
+	o.List = append(o.List, others.List[:room]...)
+	o.More += others.More + len(others.List) - room
+}
+
+// Count is how many there are, listed or not.
+func (o Outcomes) Count() int { return len(o.List) + o.More }
 
 // Invert makes the changes that take an entry back, the last change first, and
 // leaves the graph exactly as it was. It serves undo and redo alike: the redo
@@ -45,16 +74,17 @@ type Inverted struct {
 // Nothing of what Changes holds depends on an id or time from outside. No
 // Changes at all: nothing of the entry can be taken back.
 func (g *Graph) Invert(changes []Change, force bool) Inverted {
+	g.settled()
 	v := inverter{planner: planner{g: g}, force: force}
 	for i := len(changes) - 1; i >= 0; i-- {
 		v.one(changes[i])
 	}
-	v.undo()
+	v.hold()
 	v.out.Changes = v.changes
 	return v.out
 }
 
-// inverter works on the graph itself, like planner; Invert takes it back.
+// inverter works on the graph itself, like planner.
 type inverter struct {
 	planner
 	force bool
@@ -91,10 +121,10 @@ func (v *inverter) one(c Change) {
 // note files an outcome by its reason.
 func (v *inverter) note(o Outcome) {
 	if o.Reason != "" {
-		v.out.Skipped = append(v.out.Skipped, o)
+		v.out.Skipped.Add(o)
 		return
 	}
-	v.out.Applied = append(v.out.Applied, o)
+	v.out.Applied.Add(o)
 }
 
 func (c *placing) outcome() Outcome {

@@ -4,7 +4,7 @@ import "testing"
 
 // reasons are the reasons of what was skipped, in order.
 func reasons(inv Inverted) (list []string) {
-	for _, o := range inv.Skipped {
+	for _, o := range inv.Skipped.List {
 		list = append(list, o.Reason)
 	}
 	return list
@@ -17,13 +17,13 @@ func TestUndoOfADeleteThatWasRepeated(t *testing.T) {
 	first := d.do(DeleteNode{testID(4)})
 	d.undo(first, false)
 	second := d.do(DeleteNode{testID(4)})
-	if inv := d.undo(first, false); len(inv.Changes) != 0 || len(inv.Skipped) != 1 || inv.Skipped[0].Reason != ReasonChangedSince {
+	if inv := d.undo(first, false); len(inv.Changes) != 0 || inv.Skipped.Count() != 1 || inv.Skipped.List[0].Reason != ReasonChangedSince {
 		t.Errorf("%+v", inv)
 	}
 	if inv := d.undo(first, true); len(reasons(inv)) != 0 || !d.g.Has(testID(4)) {
 		t.Errorf("%+v", inv)
 	}
-	if inv := d.undo(second, true); len(inv.Skipped) != 1 || inv.Skipped[0].Reason != ReasonExists {
+	if inv := d.undo(second, true); inv.Skipped.Count() != 1 || inv.Skipped.List[0].Reason != ReasonExists {
 		t.Errorf("%+v", inv)
 	}
 }
@@ -51,7 +51,7 @@ func TestRestoreLinksOfAnotherGeneration(t *testing.T) {
 		t.Fatal("no keys were made anew")
 	}
 	d.do(DeleteNode{testID(1)})
-	if inv := d.undo(first, true); len(inv.Skipped) != 0 {
+	if inv := d.undo(first, true); inv.Skipped.Count() != 0 {
 		t.Errorf("%+v", inv)
 	}
 	if got := d.json(); got != before {

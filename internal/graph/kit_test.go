@@ -114,6 +114,7 @@ func (d *desk) json() string { return string(d.g.AppendJSON(nil, "p")) }
 
 // state is the whole state without the marks, which Revert leaves alone.
 func state(g *Graph) string {
+	g.settled() // what follows reads the fields themselves
 	type marks struct{ changed, listed uint64 }
 	kept := map[*node]marks{}
 	for _, n := range g.nodes {

@@ -61,7 +61,7 @@ func TestUndoDepth(t *testing.T) {
 	d.do(MoveNode{NodeID: testID(1), ParentID: testID(top)})
 	for _, entry := range [][]Change{gone, moved} {
 		inv := d.undo(entry, true)
-		if len(inv.Applied) != 0 || len(inv.Skipped) != 1 || inv.Skipped[0].Reason != ReasonDepth {
+		if inv.Applied.Count() != 0 || inv.Skipped.Count() != 1 || inv.Skipped.List[0].Reason != ReasonDepth {
 			t.Errorf("%+v", inv)
 		}
 	}
@@ -72,23 +72,23 @@ func TestUndoOfTheUndone(t *testing.T) {
 	made := d.add("item", 1, 0)
 	gone := d.do(DeleteNode{testID(1)})
 	d.undo(gone, false)
-	if inv := d.undo(gone, true); len(inv.Skipped) != 1 || inv.Skipped[0].Reason != ReasonExists {
+	if inv := d.undo(gone, true); inv.Skipped.Count() != 1 || inv.Skipped.List[0].Reason != ReasonExists {
 		t.Errorf("%+v", inv)
 	}
 	d.undo(made, false)
 	fresh := newDesk(t)
-	if inv := fresh.undo(gone, true); len(inv.Skipped) != 1 || inv.Skipped[0].Reason != ReasonMissing {
+	if inv := fresh.undo(gone, true); inv.Skipped.Count() != 1 || inv.Skipped.List[0].Reason != ReasonMissing {
 		t.Errorf("%+v", inv)
 	}
 	set := d.add("item", 2, 0)
 	set = append(set, d.do(UpdateProperty{NodeID: testID(2), PropertyID: "text", Value: raw(`"x"`)})...)
 	d.do(DeleteNode{testID(2)})
-	for _, o := range d.undo(set, true).Skipped {
+	for _, o := range d.undo(set, true).Skipped.List {
 		if o.Reason != ReasonMissing {
 			t.Errorf("%+v", o)
 		}
 	}
-	if inv := d.g.Invert([]Change{{}}, true); inv.Changes != nil || inv.Applied != nil || inv.Skipped != nil {
+	if inv := d.g.Invert([]Change{{}}, true); inv.Changes != nil || inv.Applied.Count() != 0 || inv.Skipped.Count() != 0 {
 		t.Errorf("%+v", inv)
 	}
 }

@@ -13,6 +13,7 @@ package graph
 //	a link        the links of both ends
 //	a delete      each node that goes: itself, its children and its links
 func (g *Graph) ChangedSince(changes []Change, seq uint64) bool {
+	g.settled()
 	for _, c := range changes {
 		if c.body != nil && c.body.changedSince(g, seq) {
 			return true
@@ -24,6 +25,7 @@ func (g *Graph) ChangedSince(changes []Change, seq uint64) bool {
 // Changed is the last seq at which the node, its children or its links
 // changed; 0 when it does not live or was never changed since it was loaded.
 func (g *Graph) Changed(id ID) uint64 {
+	g.settled()
 	n := g.nodes[id]
 	if n == nil {
 		return 0

@@ -139,7 +139,7 @@ func TestRestoreAfterRebalance(t *testing.T) {
 		if len(d.g.gens) == 0 {
 			t.Fatal("no keys were made anew")
 		}
-		if inv := d.undo(entry, false); len(inv.Skipped) > 0 {
+		if inv := d.undo(entry, false); inv.Skipped.Count() > 0 {
 			t.Fatalf("%+v", inv)
 		}
 		var order []int

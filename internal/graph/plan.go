@@ -42,50 +42,80 @@ type (
 // was. The time it takes depends on the nodes that the command touches, not on
 // the size of the graph.
 func (g *Graph) Plan(cmd Command, env Env) (Planned, error) {
+	g.settled()
 	p := planner{g: g, env: env}
 	result, err := p.plan(cmd)
-	p.undo()
 	if err != nil {
+		p.undo()
 		return Planned{}, err
 	}
+	p.hold()
 	return Planned{Changes: p.changes, Result: result}, nil
 }
 
 // planner works on the graph itself, so that each step of a command sees what
-// the steps before it did; whoever made it reverts its changes at the end.
+// the steps before it did. At the end its changes are taken back or held.
 type planner struct {
 	g       *Graph
 	env     Env
 	changes []Change
-	marks   []marked // of nodes that went, in order
+	gone    []*node // in order
 
 	moved bulk
-}
-
-// marked keeps the marks of a node, which its image does not have.
-type marked struct {
-	id              ID
-	changed, listed uint64
 }
 
 // do applies a change and keeps it. It fits by construction; should it not,
 // that is a fault of this package.
 func (p *planner) do(body changeBody) {
 	if d, ok := body.(*death); ok {
-		n := p.g.nodes[d.ID]
-		p.marks = append(p.marks, marked{d.ID, n.changed, n.listed})
+		p.gone = append(doubled(p.gone), p.g.nodes[d.ID])
 	}
 	must(body.apply(p.g))
-	p.changes = append(p.changes, Change{body})
+	p.g.between()
+	p.changes = append(doubled(p.changes), Change{body})
 }
 
-// undo brings the graph back to what it was, marks and all.
+// doubled makes room as append does for short slices: a long one that grows by
+// a quarter each time leaves five times its size behind.
+func doubled[T any](s []T) []T {
+	if len(s) == cap(s) {
+		return slices.Grow(s, max(1, len(s)))
+	}
+	return s
+}
+
+// hold leaves the changes made. Nobody can tell: the Apply that nearly always
+// follows finds its work done, and whatever else is asked of the graph first
+// begins with settled, which takes them back.
+func (p *planner) hold() {
+	if len(p.changes) > 0 {
+		p.g.held = p
+	}
+}
+
+// settled makes the graph what it was before the last plan, when that was not
+// applied. Every exported method begins with it.
+func (g *Graph) settled() {
+	if p := g.held; p != nil {
+		g.held = nil
+		p.undo()
+	}
+}
+
+// undo brings the graph back to what it was, marks and all: the nodes that
+// went come back themselves, and not others from their images.
 func (p *planner) undo() {
-	p.g.revert(p.changes)
-	for _, m := range slices.Backward(p.marks) {
-		if n := p.g.nodes[m.id]; n != nil {
-			n.changed, n.listed = m.changed, m.listed
+	for _, c := range slices.Backward(p.changes) {
+		p.g.between()
+		d, ok := c.body.(*death)
+		if !ok {
+			must(c.body.revert(p.g))
+			continue
 		}
+		n := p.gone[len(p.gone)-1]
+		p.gone = p.gone[:len(p.gone)-1]
+		must(p.g.replant(n, &d.Node))
+		delete(p.g.tombs, d.ID)
 	}
 }
 

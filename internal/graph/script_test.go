@@ -236,10 +236,10 @@ func (s *script) step(words []string, actor string) ([]string, error) {
 			from = e.back
 		}
 		inv := s.d.g.Invert(from, force)
-		for _, o := range inv.Applied {
+		for _, o := range inv.Applied.List {
 			lines = append(lines, "applied "+s.outcome(o))
 		}
-		for _, o := range inv.Skipped {
+		for _, o := range inv.Skipped.List {
 			lines = append(lines, "skipped "+s.outcome(o))
 		}
 		if len(inv.Changes) == 0 {

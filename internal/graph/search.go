@@ -53,6 +53,7 @@ type Hit struct {
 // INVALID_REQUEST: a limit, cursor, type, property or value that cannot be;
 // NODE_NOT_FOUND: Under.
 func (g *Graph) Search(q Query) (Page, error) {
+	g.settled()
 	s := search{g: g, limit: q.Limit, text: fold(q.Text), under: g.nodes[q.Under]}
 	if err := s.read(q); err != nil {
 		return Page{}, err

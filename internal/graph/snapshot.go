@@ -21,6 +21,7 @@ const snapshotFormat = "graphroom-graph 1\n"
 // writers, tombs and marks. Equal states give equal bytes. The blueprint is
 // not part of it, only its id.
 func (g *Graph) Encode() []byte {
+	g.settled()
 	e := encoder{b: []byte(snapshotFormat)}
 	e.text(g.bp.ID())
 	e.number(uint64(len(g.nodes)))

@@ -19,6 +19,7 @@ type Issue struct {
 // Validate lists what is incomplete, in the order of the tree and, for one
 // node, of the blueprint. Never nil; linear in the graph.
 func (g *Graph) Validate() []Issue {
+	g.settled()
 	issues := []Issue{}
 	for _, s := range g.roots.all() {
 		issues = g.validate(s.node, issues)

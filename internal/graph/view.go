@@ -14,6 +14,7 @@ import (
 // format of saved and exported graphs. Equal graphs give equal bytes, and the
 // bytes stay as they are when encoding/json embeds them.
 func (g *Graph) AppendJSON(dst []byte, projectID string) []byte {
+	g.settled()
 	dst = append(dst, `{"project_id":`...)
 	dst = appendString(dst, projectID)
 	dst = append(dst, `,"template_id":`...)
@@ -197,6 +198,7 @@ func fieldNamed(name string) fields {
 // both ends in the answer. An unknown field is INVALID_REQUEST, an unknown
 // root NODE_NOT_FOUND.
 func (g *Graph) Tree(o TreeOptions) (json.RawMessage, error) {
+	g.settled()
 	w := writer{}
 	for _, name := range o.Fields {
 		bit := fieldNamed(name)
@@ -285,6 +287,7 @@ type NodeRef struct {
 
 // Node answers one node; NODE_NOT_FOUND when it does not live.
 func (g *Graph) Node(id ID) (NodeDetail, error) {
+	g.settled()
 	n := g.nodes[id]
 	if n == nil {
 		return NodeDetail{}, fault.New(fault.NodeNotFound, "there is no node %s", id)

@@ -206,7 +206,7 @@ func TestMerge(t *testing.T) {
 	}
 	after := d.json()
 	inv := d.undo(joined, false)
-	if len(inv.Applied) != 1 || d.json() != before {
+	if inv.Applied.Count() != 1 || d.json() != before {
 		t.Errorf("undo of the joined entry: %+v %s", inv, d.json())
 	}
 	d.undo(inv.Changes, false)
