@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"math"
-
-	"github.com/graphroom/graphroom/internal/journal"
 )
 
 // Key layout. Ids hold no byte below '-', so a zero byte ends them and keys
@@ -18,6 +16,7 @@ import (
 //	r SESSION 0 LAST(8)           a record, by its last seq
 //	s SESSION                     a snapshot's header
 //	t SESSION 0 GEN(8) INDEX(4)   a chunk of the snapshot
+//	u SESSION 0 LAST(8) INDEX(4)  a chunk of a large record's Data
 //
 // Every value but a chunk ends in a crc32c over its key and the rest of it, so
 // that a value that was changed, or stands under another key, is found. A
@@ -30,10 +29,15 @@ const (
 	kindRecord       = 'r'
 	kindSnapshot     = 's'
 	kindSnapChunk    = 't'
+	kindRecordChunk  = 'u'
 )
 
-// valueVersion is the first byte of every value but a chunk.
-const valueVersion = 1
+// The first byte of every value but a chunk: valueVersion, or valueChunked for
+// a record whose Data is in chunks.
+const (
+	valueVersion = 1
+	valueChunked = 2
+)
 
 // crc adds data to a crc32c.
 func crc(sum uint32, data []byte) uint32 {
@@ -78,9 +82,9 @@ func seal(key, value []byte) []byte {
 	return binary.LittleEndian.AppendUint32(value, sum)
 }
 
-// unseal checks version and checksum of a sealed value and returns what is
-// between them; reason is not empty when it is damaged.
-func unseal(key, value []byte) (body []byte, reason string) {
+// unsealed checks the checksum of a sealed value and returns it without; it is
+// not empty.
+func unsealed(key, value []byte) (body []byte, reason string) {
 	if len(value) < 5 {
 		return nil, "value is too short"
 	}
@@ -89,42 +93,23 @@ func unseal(key, value []byte) (body []byte, reason string) {
 	if sum != binary.LittleEndian.Uint32(value[len(value)-4:]) {
 		return nil, "checksum does not match"
 	}
+	return body, ""
+}
+
+// unseal checks version and checksum of a sealed value and returns what is
+// between them; reason is not empty when it is damaged.
+func unseal(key, value []byte) (body []byte, reason string) {
+	body, reason = unsealed(key, value)
+	if reason != "" {
+		return nil, reason
+	}
 	if body[0] != valueVersion {
-		return nil, "unknown value version"
+		return nil, unknownVersion
 	}
 	return body[1:], ""
 }
 
-// encodeRecord makes the value of a record. cum is the size of the Data of all
-// the session's records up to and including this one, since its beginning: the
-// difference of two of them is the size of what lies between.
-func encodeRecord(key []byte, r journal.Record, cum uint64) []byte {
-	v := make([]byte, 0, 1+2*binary.MaxVarintLen64+len(r.Data)+4)
-	v = append(v, valueVersion)
-	v = binary.AppendUvarint(v, r.Last-r.First)
-	v = binary.AppendUvarint(v, cum)
-	v = append(v, r.Data...)
-	return seal(key, v)
-}
-
-// decodeRecord reads a record; its Data is a part of value. last is from the
-// key.
-func decodeRecord(key, value []byte, last uint64) (r journal.Record, cum uint64, reason string) {
-	body, reason := unseal(key, value)
-	if reason != "" {
-		return r, 0, reason
-	}
-	span, n := binary.Uvarint(body)
-	if n <= 0 || span >= last {
-		return r, 0, "bad span"
-	}
-	body = body[n:]
-	cum, n = binary.Uvarint(body)
-	if n <= 0 {
-		return r, 0, "bad size"
-	}
-	return journal.Record{First: last - span, Last: last, Data: body[n:]}, cum, ""
-}
+const unknownVersion = "unknown value version"
 
 // blobHeader describes a value that is stored in chunks.
 type blobHeader struct {

@@ -6,9 +6,10 @@ import (
 	"github.com/graphroom/graphroom/internal/journal"
 )
 
-// SmallPieces makes blobs of a few kilobytes take many chunks and commits.
+// SmallPieces makes blobs and records of a few kilobytes take many chunks and
+// commits.
 func SmallPieces(o Options) Options {
-	o.chunkBytes, o.blobBatch = 1<<10, 4<<10
+	o.chunkBytes, o.blobBatch, o.recordInline = 1<<10, 4<<10, 512
 	return o
 }
 
@@ -30,7 +31,7 @@ func GraphChunkKey(id string, gen uint64) []byte {
 }
 func Seal(key, value []byte) []byte { return seal(key, value) }
 func EncodeRecord(id string, r journal.Record, cum uint64) []byte {
-	return encodeRecord(recordKey(id, r.Last), r, cum)
+	return encodeRecord(recordKey(id, r.Last), r, cum, false)
 }
 func EncodeHeader(key []byte, gen, number, size uint64, extra []byte) []byte {
 	return encodeHeader(key, blobHeader{gen: gen, number: number, size: size, extra: extra})

@@ -1,7 +1,6 @@
 package pebble
 
 import (
-	"bytes"
 	"context"
 	"errors"
 
@@ -52,6 +51,7 @@ func (s *Store) Delete(ctx context.Context, id string) error {
 		must(b.Delete(nameKey(kindSnapshot, id), nil))
 		must(b.DeleteRange(idPrefix(kindRecord, id), idEnd(kindRecord, id), nil))
 		must(b.DeleteRange(idPrefix(kindSnapChunk, id), idEnd(kindSnapChunk, id), nil))
+		must(b.DeleteRange(idPrefix(kindRecordChunk, id), idEnd(kindRecordChunk, id), nil))
 		if err := s.durable(b); err != nil {
 			return err
 		}
@@ -97,11 +97,14 @@ func (s *Store) Append(ctx context.Context, id string, after uint64, recs []jour
 		if len(recs) == 0 {
 			return nil
 		}
+		if err := s.putChunks(id, after, recs); err != nil {
+			return err
+		}
 		b := s.db.NewBatch()
 		for _, r := range recs {
 			cum += uint64(len(r.Data))
 			key := recordKey(id, r.Last)
-			must(b.Set(key, encodeRecord(key, r, cum), nil))
+			must(b.Set(key, encodeRecord(key, r, cum, len(r.Data) > s.opts.recordInline), nil))
 		}
 		if err := s.durable(b); err != nil {
 			return err
@@ -152,8 +155,10 @@ func (s *Store) Read(ctx context.Context, id string, after uint64, maxBytes int)
 
 // scan reads the records after seq after, up to the durable head.
 func (s *Store) scan(ctx context.Context, id string, after, head uint64, maxBytes int) (recs []journal.Record, err error) {
+	view := s.db.NewSnapshot() // a trim meanwhile would take the chunks away
+	defer func() { err = errors.Join(err, view.Close()) }()
 	prefix := idPrefix(kindRecord, id)
-	it, err := s.db.NewIter(&pdb.IterOptions{
+	it, err := view.NewIter(&pdb.IterOptions{
 		LowerBound: recordKey(id, after+1), UpperBound: recordKey(id, head+1),
 	})
 	if err != nil {
@@ -167,18 +172,21 @@ func (s *Store) scan(ctx context.Context, id string, after, head uint64, maxByte
 			return recs, s.readFailed("record", id, next, verr)
 		}
 		last := keyNumber(it.Key(), len(prefix))
-		rec, _, reason := decodeRecord(it.Key(), value, last)
+		rec, reason := decodeRecord(it.Key(), value, last)
 		if reason != "" {
 			return recs, journal.Corrupt(&journal.CorruptError{Kind: "record", Name: id, Seq: last, Reason: reason})
 		}
-		if rec.First > next || len(recs) > 0 && rec.First < next {
-			return recs, s.gap(id, after, next, rec.First, len(recs) == 0)
+		if rec.first > next || len(recs) > 0 && rec.first < next {
+			return recs, s.gap(id, after, next, rec.first, len(recs) == 0)
 		}
-		if len(recs) > 0 && size+len(rec.Data) > maxBytes {
+		if len(recs) > 0 && size+int(rec.size) > maxBytes {
 			return recs, nil
 		}
-		rec.Data = bytes.Clone(rec.Data)
-		recs, size, next = append(recs, rec), size+len(rec.Data), rec.Last+1
+		data, derr := s.recordData(ctx, view, id, rec)
+		if derr != nil {
+			return recs, derr
+		}
+		recs, size, next = append(recs, journal.Record{First: rec.first, Last: last, Data: data}), size+len(data), last+1
 		if ctx.Err() != nil {
 			return nil, journal.Unavailable(ctx.Err())
 		}
@@ -226,6 +234,7 @@ func (s *Store) Trim(ctx context.Context, id string, through uint64) error {
 		}
 		b := s.db.NewBatch()
 		must(b.DeleteRange(recordKey(id, oldest.last), recordKey(id, end), nil))
+		must(b.DeleteRange(idPrefix(kindRecordChunk, id), chunkKey(kindRecordChunk, id, end, 0), nil))
 		return s.commit(b, false)
 	})
 }

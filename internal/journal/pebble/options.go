@@ -82,7 +82,8 @@ type Options struct {
 	Logger *slog.Logger
 
 	// chunkBytes and blobBatch are the sizes of a blob's pieces; see blob.go.
-	chunkBytes, blobBatch int
+	// recordInline is that of a large record's; see record.go.
+	chunkBytes, blobBatch, recordInline int
 }
 
 // withDefaults returns o with every zero value filled in and every bound kept.
@@ -111,7 +112,7 @@ func (o Options) withDefaults() Options {
 		o.StallTimeout = DefaultStallTimeout
 	}
 	if o.chunkBytes <= 0 {
-		o.chunkBytes, o.blobBatch = chunkBytes, blobBatch
+		o.chunkBytes, o.blobBatch, o.recordInline = chunkBytes, blobBatch, recordInline
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

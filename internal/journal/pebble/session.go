@@ -155,11 +155,11 @@ func (s *Store) edge(id string, seek func(*pdb.Iterator) bool) (p place, err err
 	if err != nil {
 		return p, s.readFailed("record", id, last, err)
 	}
-	rec, cum, reason := decodeRecord(it.Key(), value, last)
+	rec, reason := decodeRecord(it.Key(), value, last)
 	if reason != "" {
 		return p, journal.Corrupt(&journal.CorruptError{Kind: "record", Name: id, Seq: last, Reason: reason})
 	}
-	return place{first: rec.First, last: rec.Last, cum: cum, size: uint64(len(rec.Data))}, nil
+	return place{first: rec.first, last: rec.last, cum: rec.cum, size: rec.size}, nil
 }
 
 // readFailed words an error of the engine: damage with its place, anything

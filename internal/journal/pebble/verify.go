@@ -69,6 +69,7 @@ func (s *Store) Verify(ctx context.Context, report func(Problem)) (Summary, erro
 		{kindRecord, "record", v.stray},
 		{kindSnapshot, "snapshot", v.stray},
 		{kindSnapChunk, "snapshot", v.stray},
+		{kindRecordChunk, "record", v.stray},
 	} {
 		v.walk(step.kind, step.name, step.each)
 		if ctx.Err() != nil {
@@ -216,19 +217,23 @@ func (v *verifier) records(id string) (last uint64, whole bool) {
 			last, sound = seq, false
 			continue
 		}
-		rec, total, reason := decodeRecord(it.Key(), value, seq)
+		rec, reason := decodeRecord(it.Key(), value, seq)
 		switch {
 		case reason != "":
 			v.problem(Problem{Kind: "record", Name: id, Seq: seq, Reason: reason})
 			last, sound = seq, false
 			continue
-		case sound && rec.First != last+1:
-			v.problem(Problem{Kind: "record", Name: id, Seq: last + 1, Reason: fmt.Sprintf("missing, up to seq %d", rec.First-1)})
-		case sound && total != cum+uint64(len(rec.Data)):
+		case sound && rec.first != last+1:
+			v.problem(Problem{Kind: "record", Name: id, Seq: last + 1, Reason: fmt.Sprintf("missing, up to seq %d", rec.first-1)})
+		case sound && rec.cum != cum+rec.size:
 			v.problem(Problem{Kind: "record", Name: id, Seq: seq, Reason: "the log's size does not add up here"})
 		}
-		v.sum.Bytes += int64(len(rec.Data))
-		last, cum, sound = rec.Last, total, true
+		if rec.chunked {
+			_, err := v.recordData(v.ctx, v.view, id, rec)
+			v.found("record", id, err)
+		}
+		v.sum.Bytes += int64(rec.size)
+		last, cum, sound = rec.last, rec.cum, true
 	}
 	if err := it.Error(); err != nil {
 		v.found("record", id, v.readFailed("record", id, last+1, err))
@@ -271,7 +276,7 @@ func (v *verifier) stray(id string, key, _ []byte) {
 	v.known[id] = true
 	if exists, err := v.has(v.view, nameKey(kindMeta, id)); err == nil && !exists {
 		kind := "snapshot"
-		if key[0] == kindRecord {
+		if key[0] == kindRecord || key[0] == kindRecordChunk {
 			kind = "record"
 		}
 		v.problem(Problem{Kind: kind, Name: id, Reason: "belongs to no session"})
@@ -291,7 +296,7 @@ func (v *verifier) strangers() {
 	for ok := it.First(); ok && v.ctx.Err() == nil; {
 		kind := it.Key()[0]
 		switch kind {
-		case kindKey, kindMeta, kindProject, kindProjectChunk, kindRecord, kindSnapshot, kindSnapChunk:
+		case kindKey, kindMeta, kindProject, kindProjectChunk, kindRecord, kindSnapshot, kindSnapChunk, kindRecordChunk:
 		default:
 			v.problem(Problem{Kind: "store", Reason: fmt.Sprintf("unknown key %.40q", it.Key())})
 		}
