@@ -22,6 +22,7 @@ type core struct {
 	epoch   string
 	created time.Time
 	limits  coreLimits
+	step    func() // nil, or called between the steps of long work
 
 	head     uint64
 	projects map[string]*openProject
@@ -62,6 +63,14 @@ func newCore(id, epoch string, created time.Time, limits coreLimits) *core {
 type origin struct {
 	newID func() graph.ID
 	now   time.Time
+}
+
+// between has step called between the steps of long work.
+func (c *core) between(step func()) {
+	c.step = step
+	for _, p := range c.projects {
+		p.graph.Between(step)
+	}
 }
 
 // find returns the open project of that id, or the active one for "".
@@ -159,15 +168,16 @@ func (c *core) planStep(undo bool, req Step, digest string, o origin) (*entry, e
 }
 
 func (p *openProject) planTurn(e *entry, undo bool, req Step) error {
+	var skipped graph.Outcomes
 	for h := p.history.candidate(undo, req.Scope, req.Actor); h != nil; h = p.history.nextCandidate(req.Scope, h) {
 		inv := p.graph.Invert(h.changes, req.Policy == PolicyForce)
-		e.Skipped = append(e.Skipped, inv.Skipped...)
+		skipped.Join(inv.Skipped)
 		e.Steps = append(e.Steps, step{Ref: h.ref, Count: len(inv.Changes)})
 		if len(inv.Changes) == 0 {
 			continue
 		}
 		e.Target, e.CommandType = h.id, h.typ
-		e.Changes, e.Applied = inv.Changes, inv.Applied
+		e.Changes, e.turned = inv.Changes, turnedBy(inv.Applied, skipped)
 		return nil
 	}
 	if undo {
@@ -188,17 +198,19 @@ func (p *openProject) planBackTo(e *entry, req Step) error {
 		return fault.New(fault.InvalidRequest, "command %q is not in the history that can be undone", clip(req.To))
 	}
 	defer func() { p.graph.Revert(e.Changes) }()
+	var applied, skipped graph.Outcomes
 	for _, h := range turned {
 		inv := p.graph.Invert(h.changes, req.Policy == PolicyForce)
 		p.graph.Apply(inv.Changes, e.First)
 		e.Steps = append(e.Steps, step{Ref: h.ref, Count: len(inv.Changes)})
 		e.Changes = append(e.Changes, inv.Changes...)
-		e.Applied = append(e.Applied, inv.Applied...)
-		e.Skipped = append(e.Skipped, inv.Skipped...)
+		applied.Join(inv.Applied)
+		skipped.Join(inv.Skipped)
 		if e.Target == "" {
 			e.Target, e.CommandType = h.id, h.typ
 		}
 	}
+	e.turned = turnedBy(applied, skipped)
 	if len(e.Changes) == 0 {
 		return fault.New(fault.NothingToUndo, "there is nothing to undo after that command")
 	}
@@ -304,6 +316,7 @@ func (c *core) open(e *entry) error {
 			return fmt.Errorf("session %s: entry %d: %w", c.id, e.First, err)
 		}
 	}
+	g.Between(c.step)
 	if c.projects[e.ProjectID] == nil {
 		c.order = append(c.order, e.ProjectID)
 	}

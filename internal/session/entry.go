@@ -45,17 +45,26 @@ type entry struct {
 	Coalesce string `json:"coalesce,omitempty"` // key given with the command
 	Joined   bool   `json:"joined,omitempty"`   // it joined the history entry before it
 
-	Scope   string          `json:"scope,omitempty"`
-	Target  string          `json:"target,omitempty"` // command id undone or redone
-	Steps   []step          `json:"steps,omitempty"`
-	Applied []graph.Outcome `json:"applied,omitempty"`
-	Skipped []graph.Outcome `json:"skipped,omitempty"`
+	Scope  string `json:"scope,omitempty"`
+	Target string `json:"target,omitempty"` // command id undone or redone
+	Steps  []step `json:"steps,omitempty"`
+	turned
 
 	Loaded *loaded      `json:"loaded,omitempty"`
 	opened *graph.Graph // Loaded's graph, made when it was planned; nil in recovery
 	Saved  *savedMark   `json:"saved,omitempty"`
+}
 
-	graphs []graph.Event // of Changes, once they were asked for
+// turned is what became of the changes that an undo or redo took back.
+type turned struct {
+	Applied     []graph.Outcome `json:"applied,omitempty"`
+	Skipped     []graph.Outcome `json:"skipped,omitempty"`
+	AppliedMore int             `json:"applied_more,omitempty"` // beyond the listed ones
+	SkippedMore int             `json:"skipped_more,omitempty"`
+}
+
+func turnedBy(applied, skipped graph.Outcomes) turned {
+	return turned{Applied: applied.List, Skipped: skipped.List, AppliedMore: applied.More, SkippedMore: skipped.More}
 }
 
 // step is one history entry that an undo or redo turned: Count changes of the
@@ -81,84 +90,108 @@ type savedMark struct {
 }
 
 // eventCount is how many numbered events the entry publishes, at least one.
-func (e *entry) eventCount() uint64 { return 1 + uint64(len(e.graphEvents())) }
-
-// graphEvents gives the events of the entry's changes. Changes must not change
-// any more.
-func (e *entry) graphEvents() []graph.Event {
-	if e.graphs == nil {
-		for i := range e.Changes {
-			if one := e.Changes[i].Events(); e.graphs == nil {
-				e.graphs = one
-			} else {
-				e.graphs = append(e.graphs, one...)
-			}
-		}
+func (e *entry) eventCount() uint64 {
+	n := uint64(1)
+	for _, c := range e.Changes {
+		n += uint64(c.EventCount())
 	}
-	return e.graphs
+	return n
 }
 
 func (e *entry) at() time.Time { return time.UnixMilli(e.Time).UTC() }
 
-func encodeEntry(e *entry) (journal.Record, error) {
-	data, err := e.appendJSON(make([]byte, 0, entrySize))
+// encodeEntry makes the record of an entry. step, if any, is called between its
+// changes.
+func encodeEntry(e *entry, step func()) (journal.Record, error) {
+	p := newPacker(entrySize+len(e.Changes)*changeSize, step)
+	if err := e.write(p); err != nil {
+		return journal.Record{}, fmt.Errorf("encode entry %d: %w", e.First, err)
+	}
+	data, _, err := p.done()
 	if err != nil {
 		return journal.Record{}, fmt.Errorf("encode entry %d: %w", e.First, err)
 	}
-	data = pack(data)
 	return journal.Record{First: e.First, Last: e.Last, Data: data}, nil
 }
 
-// entrySize is what most entries fit into.
-const entrySize = 768
+// What most entries and changes fit into.
+const (
+	entrySize  = 512
+	changeSize = 256
+)
 
-// appendJSON writes what encoding/json makes of the entry. Commands, which are
-// nearly all entries, are written without its detour; the rare fields go
-// through it.
-func (e *entry) appendJSON(dst []byte) ([]byte, error) {
-	if e.Steps != nil || e.Applied != nil || e.Skipped != nil || e.Loaded != nil || e.Saved != nil {
-		data, err := json.Marshal(e)
-		return append(dst, data...), err
-	}
-	dst = strconv.AppendInt(append(dst, `{"v":`...), int64(e.Format), 10)
-	dst = appendText(append(dst, `,"kind":`...), e.Kind)
-	dst = appendText(append(dst, `,"project":`...), e.ProjectID)
-	dst = appendText(append(dst, `,"id":`...), e.CommandID)
-	optional := func(key, value string) {
-		if value != "" {
-			dst = appendText(append(append(append(dst, `,"`...), key...), `":`...), value)
-		}
-	}
-	optional("type", e.CommandType)
-	dst = appendText(append(dst, `,"actor":`...), e.Actor)
-	dst = strconv.AppendInt(append(dst, `,"time":`...), e.Time, 10)
-	optional("digest", e.Digest)
-	for i := range e.Changes {
-		if i == 0 {
-			dst = append(dst, `,"changes":[`...)
-		} else {
-			dst = append(dst, ',')
-		}
-		one, err := e.Changes[i].MarshalJSON()
-		if err != nil {
-			return nil, err
-		}
-		dst = append(dst, one...)
-	}
+// write gives p what encoding/json makes of the entry, without its detour.
+func (e *entry) write(p *packer) error {
+	p.buf = strconv.AppendInt(append(p.buf, `{"v":`...), int64(e.Format), 10)
+	p.buf = appendText(append(p.buf, `,"kind":`...), e.Kind)
+	p.buf = appendText(append(p.buf, `,"project":`...), e.ProjectID)
+	p.buf = appendText(append(p.buf, `,"id":`...), e.CommandID)
+	p.text(`,"type":`, e.CommandType)
+	p.buf = appendText(append(p.buf, `,"actor":`...), e.Actor)
+	p.buf = strconv.AppendInt(append(p.buf, `,"time":`...), e.Time, 10)
+	p.text(`,"digest":`, e.Digest)
 	if len(e.Changes) > 0 {
-		dst = append(dst, ']')
+		p.buf = append(p.buf, `,"changes":`...)
+		if err := p.changes(e.Changes); err != nil {
+			return err
+		}
 	}
 	if len(e.Result) > 0 {
-		dst = append(append(dst, `,"result":`...), e.Result...)
+		p.buf = append(p.buf, `,"result":`...)
+		p.raw(e.Result)
 	}
-	optional("label", e.Label)
-	optional("coalesce", e.Coalesce)
+	p.text(`,"label":`, e.Label)
+	p.text(`,"coalesce":`, e.Coalesce)
 	if e.Joined {
-		dst = append(dst, `,"joined":true`...)
+		p.buf = append(p.buf, `,"joined":true`...)
 	}
-	optional("scope", e.Scope)
-	optional("target", e.Target)
-	return append(dst, '}'), nil
+	p.text(`,"scope":`, e.Scope)
+	p.text(`,"target":`, e.Target)
+	if len(e.Steps) > 0 {
+		if err := p.value(`,"steps":`, e.Steps); err != nil {
+			return err
+		}
+	}
+	if err := e.turned.write(p); err != nil {
+		return err
+	}
+	if e.Loaded != nil {
+		e.Loaded.write(p)
+	}
+	if e.Saved != nil {
+		if err := p.value(`,"saved":`, e.Saved); err != nil {
+			return err
+		}
+	}
+	p.buf = append(p.buf, '}')
+	return nil
+}
+
+func (t *turned) write(p *packer) error {
+	if len(t.Applied) > 0 {
+		if err := p.value(`,"applied":`, t.Applied); err != nil {
+			return err
+		}
+	}
+	if len(t.Skipped) > 0 {
+		if err := p.value(`,"skipped":`, t.Skipped); err != nil {
+			return err
+		}
+	}
+	p.number(`,"applied_more":`, uint64(t.AppliedMore))
+	p.number(`,"skipped_more":`, uint64(t.SkippedMore))
+	return nil
+}
+
+func (l *loaded) write(p *packer) {
+	p.buf = appendText(append(p.buf, `,"loaded":{"template":`...), l.TemplateID)
+	p.buf = appendText(append(p.buf, `,"name":`...), l.Name)
+	p.buf = strconv.AppendUint(append(p.buf, `,"revision":`...), l.Revision, 10)
+	p.buf = append(p.buf, `,"blueprint":`...)
+	p.base64(l.Blueprint)
+	p.buf = append(p.buf, `,"graph":`...)
+	p.raw(l.Graph)
+	p.buf = append(p.buf, '}')
 }
 
 func decodeEntry(r journal.Record) (*entry, error) {

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -54,27 +55,54 @@ func TestWrittenByHand(t *testing.T) {
 		}
 		if rapid.Bool().Draw(t, "turned") {
 			e.Steps = []step{{Ref: 1, Count: 1}}
+			e.turned = turned{
+				Applied: []graph.Outcome{{Event: "graph:node-created"}}, AppliedMore: rapid.IntRange(0, 2).Draw(t, "applied"),
+				SkippedMore: rapid.IntRange(0, 2).Draw(t, "skipped"),
+			}
+		}
+		if rapid.Bool().Draw(t, "loaded") {
+			graph := mustJSON(t, strings.Repeat(text.Draw(t, "graph"), rapid.SampledFrom([]int{1, 3000}).Draw(t, "times")))
+			e.Loaded = &loaded{TemplateID: e.ProjectID, Name: e.Label, Revision: head, Blueprint: graph, Graph: graph}
+			e.Saved = &savedMark{Name: e.Label, Revision: 3}
 		}
 		k := kept{
 			CommandID: e.CommandID, Digest: e.Digest, Kind: e.Kind, ProjectID: e.ProjectID, Type: e.CommandType, Target: e.Target,
 			Result: e.Result, First: 7, Last: 9, Time: e.Time, Undo: e.Joined, Redo: !e.Joined, Revision: env.Seq,
 		}
-		if len(e.Steps) > 0 {
-			k.Applied = []graph.Outcome{{Event: "graph:node-created"}}
+		k.turned = e.turned
+		h := histImage{
+			Ref: head, ID: e.CommandID, Actor: e.Actor, Type: e.CommandType, Label: e.Label, Time: e.Time, Coalesce: e.Coalesce,
+			UndoneBy: e.Actor, UndoneScope: e.Scope, Changes: append([]graph.Change{}, e.Changes...),
 		}
 		for _, img := range []coreImage{
 			{Format: 1, Head: head, Active: e.ProjectID, Projects: []projectImage{}, Receipts: []kept{k, k}},
-			{Format: 1, Projects: []projectImage{{ID: e.ProjectID, Graph: []byte("x")}}, Receipts: []kept{}},
+			{Format: 1, Projects: []projectImage{{ID: e.ProjectID, Graph: []byte("x")}, {Name: e.Label, Done: []histImage{h, h}, Undone: []histImage{h}}}, Receipts: []kept{}},
 		} {
-			if got, err := img.encode(); err != nil || !bytes.Equal(got, mustJSON(t, img)) {
-				t.Fatalf("snapshot\n%s\n%s\n%v", got, mustJSON(t, img), err)
+			if got := written(t, img.write); !bytes.Equal(got, mustJSON(t, img)) {
+				t.Fatalf("snapshot\n%s\n%s", got, mustJSON(t, img))
 			}
 		}
-		got, err := e.appendJSON(nil)
-		if want := mustJSON(t, e); err != nil || !bytes.Equal(got, want) {
-			t.Fatalf("entry\n%s\n%s\n%v", got, want, err)
+		if got, want := written(t, e.write), mustJSON(t, e); !bytes.Equal(got, want) {
+			t.Fatalf("entry\n%s\n%s", got, want)
 		}
 	})
+}
+
+// written is what write gave to a packer.
+func written(t *rapid.T, write func(*packer) error) []byte {
+	p := newPacker(0, nil)
+	if err := write(p); err != nil {
+		t.Fatal(err)
+	}
+	data, size, err := p.done()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := unpack(data)
+	if err != nil || len(plain) != size {
+		t.Fatalf("%d bytes, %d said: %v", len(plain), size, err)
+	}
+	return plain
 }
 
 func mustJSON(t *rapid.T, v any) []byte {

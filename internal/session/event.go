@@ -152,6 +152,8 @@ type turnedBody struct {
 	CommandType string          `json:"command_type"`
 	Applied     []graph.Outcome `json:"applied"`
 	Skipped     []graph.Outcome `json:"skipped"`
+	AppliedMore int             `json:"applied_more,omitempty"`
+	SkippedMore int             `json:"skipped_more,omitempty"`
 }
 
 type savedBody struct {
@@ -177,8 +179,9 @@ type clientBody struct {
 }
 
 // events gives the entry's numbered events, First through Last in order: those
-// of its changes, then the one that says what kind of entry it was.
-func (e *entry) events(sessionID string) []Item {
+// of its changes, then the one that says what kind of entry it was. step, if
+// any, is called between them.
+func (e *entry) events(sessionID string, step func()) []Item {
 	env := envelope{
 		SessionID: sessionID,
 		ProjectID: e.ProjectID,
@@ -196,8 +199,13 @@ func (e *entry) events(sessionID string) []Item {
 		items = append(items, Item{Seq: seq, Head: seq, ProjectID: e.ProjectID, Name: name, Payload: payload(env, body)})
 		seq++
 	}
-	for _, ev := range e.graphEvents() {
-		add(ev.Name, ev.Body)
+	for _, c := range e.Changes {
+		if step != nil {
+			step()
+		}
+		for _, ev := range c.Events() {
+			add(ev.Name, ev.Body)
+		}
 	}
 	switch e.Kind {
 	case kindCommand:
@@ -210,6 +218,7 @@ func (e *entry) events(sessionID string) []Item {
 		add(name, turnedBody{
 			RequestID: e.CommandID, CommandType: e.CommandType,
 			Applied: outcomes(e.Applied), Skipped: outcomes(e.Skipped),
+			AppliedMore: e.AppliedMore, SkippedMore: e.SkippedMore,
 		})
 	case kindSave:
 		add(EventProjectSaved, savedBody{Revision: e.Saved.Revision, Name: e.Saved.Name})

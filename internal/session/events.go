@@ -63,7 +63,7 @@ func (c *recentEvents) events(session string, r journal.Record) ([]Item, error) 
 	if err != nil {
 		return nil, err
 	}
-	items := e.events(session)
+	items := e.events(session, nil)
 	if large {
 		c.session, c.data, c.items = session, r.Data, items
 	}

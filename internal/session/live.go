@@ -31,6 +31,7 @@ type live struct {
 	refs     int       // requests under way, clients, followers
 	lastUsed time.Time // when refs last became 0
 
+	pace        *pace
 	core        *core // nil until loaded, and after a turn was discarded
 	clients     map[string]Client
 	clientCount atomic.Int64 // len(clients), for Manager.List
@@ -66,7 +67,7 @@ func newLive(m *Manager, id string) *live {
 	return &live{
 		id: id, m: m, ctx: context.Background(), log: m.cfg.Logger.With("session", id), feed: newFeed(m.cfg.FeedBytes),
 		mailbox: make(chan *request, mailboxSize), quit: make(chan struct{}), done: make(chan struct{}),
-		clients: map[string]Client{}, snapshotEnd: make(chan snapshotResult, 1),
+		pace: newPace(&m.turns), clients: map[string]Client{}, snapshotEnd: make(chan snapshotResult, 1),
 	}
 }
 
@@ -126,9 +127,9 @@ func (l *live) finish() {
 	if l.core == nil || l.sinceCount == 0 || l.sinceBytes < l.m.cfg.SnapshotMinBytes/4 {
 		return
 	}
-	data, err := l.core.encode()
+	data, _, err := l.core.encode(l.pace.step)
 	if err == nil {
-		err = l.m.cfg.Journal.PutSnapshot(l.ctx, l.id, l.core.head, pack(data))
+		err = l.m.cfg.Journal.PutSnapshot(l.ctx, l.id, l.core.head, data)
 	}
 	if err != nil {
 		l.log.Warn("no snapshot at the end; the next load reads more of the journal", "err", err)
@@ -151,6 +152,8 @@ type turn struct {
 }
 
 func (l *live) turn(first *request) {
+	l.m.turns.Add(1)
+	l.pace.begin()
 	t := &turn{l: l, now: l.m.cfg.Clock(), followed: l.followers.Load() > 0}
 	if err := l.load(); err != nil {
 		first.answer(err)
@@ -214,13 +217,13 @@ func (t *turn) take(r *request) {
 // commit applies an entry to the working state and adds it to what this turn
 // appends.
 func (t *turn) commit(e *entry) error {
-	rec, err := encodeEntry(e)
+	rec, err := encodeEntry(e, t.l.pace.step)
 	if err != nil {
 		return err
 	}
 	var events []Item
 	if t.followed {
-		events = e.events(t.l.id)
+		events = e.events(t.l.id, t.l.pace.step)
 	}
 	if err := t.l.core.apply(e); err != nil {
 		panic(err) // planned on this very state: a bug, and the state is lost

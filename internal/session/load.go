@@ -28,6 +28,7 @@ func (l *live) load() error {
 	}
 	// What was read behind the snapshot counts: else a server that is killed
 	// often would never write the next one, and read more at every start.
+	c.between(l.pace.step)
 	l.core, l.firstSeq, l.snapSize = c, head.First, tail.snapshot
 	l.sinceBytes, l.sinceCount = tail.bytes, tail.entries
 	return nil

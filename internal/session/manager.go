@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/graphroom/graphroom/internal/fault"
@@ -77,7 +78,8 @@ func (c Config) limits() coreLimits {
 type Manager struct {
 	cfg Config
 
-	recent recentEvents // shared by all readers of the journal
+	recent recentEvents  // shared by all readers of the journal
+	turns  atomic.Uint64 // of all sessions, ever
 
 	mu     sync.Mutex
 	loaded map[string]*live

@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"github.com/graphroom/graphroom/internal/fault"
-	"github.com/graphroom/graphroom/internal/graph"
 )
 
 // kept is what is remembered of one entry: enough to give its receipt again
@@ -18,56 +17,46 @@ type kept struct {
 	Type      string          `json:"type,omitempty"`
 	Target    string          `json:"target,omitempty"`
 	Result    json.RawMessage `json:"result,omitempty"`
-	Applied   []graph.Outcome `json:"applied,omitempty"`
-	Skipped   []graph.Outcome `json:"skipped,omitempty"`
-	First     uint64          `json:"first"`
-	Last      uint64          `json:"last"`
-	Time      int64           `json:"time"`
-	Revision  uint64          `json:"revision,omitempty"`
-	Undo      bool            `json:"undo,omitempty"`
-	Redo      bool            `json:"redo,omitempty"`
+	turned
+	First    uint64 `json:"first"`
+	Last     uint64 `json:"last"`
+	Time     int64  `json:"time"`
+	Revision uint64 `json:"revision,omitempty"`
+	Undo     bool   `json:"undo,omitempty"`
+	Redo     bool   `json:"redo,omitempty"`
 }
 
 // keptSize is what most receipts take as JSON.
 const keptSize = 320
 
-// appendJSON writes what encoding/json makes of it; undo and redo, which are
-// rare, go through it.
-func (k *kept) appendJSON(dst []byte) ([]byte, error) {
-	if k.Applied != nil || k.Skipped != nil {
-		data, err := json.Marshal(k)
-		return append(dst, data...), err
-	}
-	text := func(key, value string) {
-		if value != "" {
-			dst = appendText(append(append(append(dst, `,"`...), key...), `":`...), value)
-		}
-	}
-	number := func(key string, value uint64) {
-		dst = strconv.AppendUint(append(append(append(dst, `,"`...), key...), `":`...), value, 10)
-	}
-	dst = appendText(append(dst, `{"id":`...), k.CommandID)
-	text("digest", k.Digest)
-	dst = appendText(append(dst, `,"kind":`...), k.Kind)
-	dst = appendText(append(dst, `,"project":`...), k.ProjectID)
-	text("type", k.Type)
-	text("target", k.Target)
+// write gives p what encoding/json makes of it.
+func (k *kept) write(p *packer) error {
+	p.buf = appendText(append(p.buf, `{"id":`...), k.CommandID)
+	p.text(`,"digest":`, k.Digest)
+	p.buf = appendText(append(p.buf, `,"kind":`...), k.Kind)
+	p.buf = appendText(append(p.buf, `,"project":`...), k.ProjectID)
+	p.text(`,"type":`, k.Type)
+	p.text(`,"target":`, k.Target)
 	if len(k.Result) > 0 {
-		dst = append(append(dst, `,"result":`...), k.Result...)
+		p.buf = append(p.buf, `,"result":`...)
+		p.raw(k.Result)
 	}
-	number("first", k.First)
-	number("last", k.Last)
-	dst = strconv.AppendInt(append(dst, `,"time":`...), k.Time, 10)
-	if k.Revision != 0 {
-		number("revision", k.Revision)
+	if err := k.turned.write(p); err != nil {
+		return err
 	}
+	p.buf = strconv.AppendUint(append(p.buf, `,"first":`...), k.First, 10)
+	p.buf = strconv.AppendUint(append(p.buf, `,"last":`...), k.Last, 10)
+	p.buf = strconv.AppendInt(append(p.buf, `,"time":`...), k.Time, 10)
+	p.number(`,"revision":`, k.Revision)
 	if k.Undo {
-		dst = append(dst, `,"undo":true`...)
+		p.buf = append(p.buf, `,"undo":true`...)
 	}
 	if k.Redo {
-		dst = append(dst, `,"redo":true`...)
+		p.buf = append(p.buf, `,"redo":true`...)
 	}
-	return append(dst, '}'), nil
+	p.buf = append(p.buf, '}')
+	p.spill()
+	return nil
 }
 
 // receipts remembers the newest entries by command id: a ring of bounded
@@ -86,7 +75,7 @@ func newReceipts(limit int) receipts {
 func (r *receipts) add(e *entry, undo, redo bool) {
 	k := kept{
 		CommandID: e.CommandID, Digest: e.Digest, Kind: e.Kind, ProjectID: e.ProjectID, Type: e.CommandType,
-		Target: e.Target, Result: e.Result, Applied: e.Applied, Skipped: e.Skipped,
+		Target: e.Target, Result: e.Result, turned: e.turned,
 		First: e.First, Last: e.Last, Time: e.Time, Undo: undo, Redo: redo,
 	}
 	if e.Saved != nil {
@@ -154,6 +143,7 @@ func (k *kept) receipt() Receipt {
 	}
 	if k.Kind == kindUndo || k.Kind == kindRedo {
 		out.Applied, out.Skipped = outcomes(k.Applied), outcomes(k.Skipped)
+		out.AppliedMore, out.SkippedMore = k.AppliedMore, k.SkippedMore
 	}
 	switch k.Kind {
 	case kindUndo:

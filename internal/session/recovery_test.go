@@ -50,7 +50,7 @@ func TestReplayEquality(t *testing.T) {
 		var want []byte
 		if err := r.inTurn(func(l *live) error {
 			var err error
-			want, err = l.core.encode()
+			want, _, err = l.core.encode(nil)
 			return err
 		}); err != nil {
 			rt.Fatal(err)
@@ -81,7 +81,7 @@ func (r *room) inTurn(fn func(*live) error) error {
 }
 
 func compare(rt *rapid.T, from string, c *core, want []byte) {
-	got, err := c.encode()
+	got, _, err := c.encode(nil)
 	if err != nil {
 		rt.Fatal(err)
 	}

@@ -51,10 +51,12 @@ type Receipt struct {
 	Seq           uint64          `json:"seq"`
 	UndoAvailable bool            `json:"undo_available"`
 	RedoAvailable bool            `json:"redo_available"`
-	Undone        string          `json:"undone,omitempty"` // undo: the command that was undone
-	Redone        string          `json:"redone,omitempty"` // redo: the command that was redone
-	Applied       []graph.Outcome `json:"applied,omitzero"` // undo and redo: always there
-	Skipped       []graph.Outcome `json:"skipped,omitzero"`
+	Undone        string          `json:"undone,omitempty"`       // undo: the command that was undone
+	Redone        string          `json:"redone,omitempty"`       // redo: the command that was redone
+	Applied       []graph.Outcome `json:"applied,omitzero"`       // undo and redo: always there; at most graph.MaxOutcomes
+	Skipped       []graph.Outcome `json:"skipped,omitzero"`       // the same
+	AppliedMore   int             `json:"applied_more,omitempty"` // how many Applied does not list
+	SkippedMore   int             `json:"skipped_more,omitempty"`
 	Graph         json.RawMessage `json:"graph,omitempty"`
 }
 

@@ -369,8 +369,10 @@ type HistoryEntry struct {
 	Time        string          `json:"timestamp"`
 	State       string          `json:"state"` // done or undone
 	UndoneBy    string          `json:"undone_by,omitempty"`
-	Touches     []graph.Outcome `json:"touches"`           // what undo (or redo) would change now
-	Blocked     []graph.Outcome `json:"blocked,omitempty"` // what it would skip, and why
+	Touches     []graph.Outcome `json:"touches"`                // what undo (or redo) would change now; at most graph.MaxOutcomes
+	Blocked     []graph.Outcome `json:"blocked,omitempty"`      // what it would skip, and why; the same
+	TouchesMore int             `json:"touches_more,omitempty"` // how many Touches does not list
+	BlockedMore int             `json:"blocked_more,omitempty"`
 }
 
 // History lists the project's undoable commands, newest first, then the undone
@@ -387,7 +389,8 @@ func (s *Session) History(ctx context.Context, projectID string, limit int) ([]H
 			out = append(out, HistoryEntry{
 				CommandID: h.id, CommandType: h.typ, Label: h.label, Actor: h.actor,
 				Time: timestamp(time.UnixMilli(h.time)), State: state, UndoneBy: h.undoneBy,
-				Touches: outcomes(inv.Applied), Blocked: inv.Skipped,
+				Touches: outcomes(inv.Applied.List), Blocked: inv.Skipped.List,
+				TouchesMore: inv.Applied.More, BlockedMore: inv.Skipped.More,
 			})
 		}
 		n := 0

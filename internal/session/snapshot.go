@@ -46,8 +46,9 @@ type histImage struct {
 	Changes     []graph.Change `json:"changes"`
 }
 
-// encode writes the core as a snapshot. Equal cores give equal bytes.
-func (c *core) encode() ([]byte, error) { return c.image().encode() }
+// encode gives the core's snapshot, packed, and its size before that. Equal
+// cores give equal bytes.
+func (c *core) encode(step func()) (data []byte, size int, err error) { return c.image().encode(step) }
 
 // image takes what a snapshot holds out of the core: nothing in it changes when
 // the core goes on, so it may be written elsewhere.
@@ -64,28 +65,86 @@ func (c *core) image() coreImage {
 	return img
 }
 
-// encode writes what encoding/json makes of the image, without its cost for the
-// receipts, which are most of it.
-func (img coreImage) encode() ([]byte, error) {
-	projects, err := json.Marshal(img.Projects)
-	if err != nil {
-		return nil, err
+// encode packs what encoding/json makes of the image. step, if any, is called
+// between its pieces.
+func (img coreImage) encode(step func()) (data []byte, size int, err error) {
+	p := newPacker(len(img.Receipts)*keptSize+len(img.Projects)*packFrom, step)
+	if err := img.write(p); err != nil {
+		return nil, 0, err
 	}
-	out := make([]byte, 0, len(projects)+len(img.Receipts)*keptSize+256)
-	out = strconv.AppendInt(append(out, `{"v":`...), int64(img.Format), 10)
-	out = strconv.AppendUint(append(out, `,"head":`...), img.Head, 10)
-	out = appendText(append(out, `,"active":`...), img.Active)
-	out = append(append(out, `,"projects":`...), projects...)
-	out = append(out, `,"receipts":[`...)
+	return p.done()
+}
+
+func (img coreImage) write(p *packer) error {
+	p.buf = strconv.AppendInt(append(p.buf, `{"v":`...), int64(img.Format), 10)
+	p.buf = strconv.AppendUint(append(p.buf, `,"head":`...), img.Head, 10)
+	p.buf = appendText(append(p.buf, `,"active":`...), img.Active)
+	p.buf = append(p.buf, `,"projects":[`...)
+	for i := range img.Projects {
+		if i > 0 {
+			p.buf = append(p.buf, ',')
+		}
+		if err := img.Projects[i].write(p); err != nil {
+			return err
+		}
+	}
+	p.buf = append(p.buf, `],"receipts":[`...)
 	for i := range img.Receipts {
 		if i > 0 {
-			out = append(out, ',')
+			p.buf = append(p.buf, ',')
 		}
-		if out, err = img.Receipts[i].appendJSON(out); err != nil {
-			return nil, err
+		if err := img.Receipts[i].write(p); err != nil {
+			return err
 		}
 	}
-	return append(out, `]}`...), nil
+	p.buf = append(p.buf, `]}`...)
+	return nil
+}
+
+func (img *projectImage) write(p *packer) error {
+	p.buf = appendText(append(p.buf, `{"id":`...), img.ID)
+	p.buf = appendText(append(p.buf, `,"name":`...), img.Name)
+	p.buf = appendText(append(p.buf, `,"template":`...), img.TemplateID)
+	p.buf = append(p.buf, `,"blueprint":`...)
+	p.base64(img.Blueprint)
+	p.buf = strconv.AppendUint(append(p.buf, `,"revision":`...), img.Revision, 10)
+	p.buf = strconv.AppendUint(append(p.buf, `,"changed_at":`...), img.ChangedAt, 10)
+	p.buf = strconv.AppendUint(append(p.buf, `,"saved_at":`...), img.SavedAt, 10)
+	p.buf = append(p.buf, `,"graph":`...)
+	p.base64(img.Graph)
+	if err := writeHistory(p, `,"done":[`, img.Done); err != nil {
+		return err
+	}
+	if err := writeHistory(p, `,"undone":[`, img.Undone); err != nil {
+		return err
+	}
+	p.buf = append(p.buf, '}')
+	return nil
+}
+
+func writeHistory(p *packer, key string, history []histImage) error {
+	for i := range history {
+		h := &history[i]
+		p.buf = append(p.buf, [...]string{key, `,`}[min(i, 1)]...)
+		p.buf = strconv.AppendUint(append(p.buf, `{"ref":`...), h.Ref, 10)
+		p.buf = appendText(append(p.buf, `,"id":`...), h.ID)
+		p.buf = appendText(append(p.buf, `,"actor":`...), h.Actor)
+		p.buf = appendText(append(p.buf, `,"type":`...), h.Type)
+		p.text(`,"label":`, h.Label)
+		p.buf = strconv.AppendInt(append(p.buf, `,"time":`...), h.Time, 10)
+		p.text(`,"coalesce":`, h.Coalesce)
+		p.text(`,"by":`, h.UndoneBy)
+		p.text(`,"scope":`, h.UndoneScope)
+		p.buf = append(p.buf, `,"changes":`...)
+		if err := p.changes(h.Changes); err != nil {
+			return err
+		}
+		p.buf = append(p.buf, '}')
+	}
+	if len(history) > 0 {
+		p.buf = append(p.buf, ']')
+	}
+	return nil
 }
 
 func (h *history) images(done bool) []histImage {
@@ -176,14 +235,16 @@ func (l *live) maybeSnapshot() {
 	through := min(l.core.receipts.oldest()-1, seq) // what is remembered is also kept for replay
 	l.writing, l.sinceBytes, l.sinceCount = true, 0, 0
 	l.snapshots.Go(func() {
-		data, err := image.encode()
+		pace := newPace(&l.m.turns)
+		pace.begin()
+		data, size, err := image.encode(pace.step)
 		if err == nil {
-			err = cfg.Journal.PutSnapshot(l.ctx, l.id, seq, pack(data))
+			err = cfg.Journal.PutSnapshot(l.ctx, l.id, seq, data)
 		}
 		if err == nil && through > 0 {
 			err = cfg.Journal.Trim(l.ctx, l.id, through)
 		}
-		l.snapshotEnd <- snapshotResult{through: through, size: len(data), err: err}
+		l.snapshotEnd <- snapshotResult{through: through, size: size, err: err}
 	})
 }
 
