@@ -28,6 +28,30 @@ func TestUndoOfADeleteThatWasRepeated(t *testing.T) {
 	}
 }
 
+// SPEC G-44: of very many outcomes the first are listed and the rest counted.
+func TestManyOutcomes(t *testing.T) {
+	d := newDesk(t)
+	d.add("item", 1, 0)
+	const more = 7
+	for i := range MaxOutcomes + more {
+		d.add("item", i+2, 1)
+	}
+	gone := d.do(DeleteNode{testID(1)})
+	inv := d.undo(gone, false)
+	if len(inv.Applied.List) != MaxOutcomes || inv.Applied.More != more+1 || inv.Applied.Count() != len(gone) || inv.Skipped.Count() != 0 {
+		t.Errorf("%d listed, %d more, %d skipped", len(inv.Applied.List), inv.Applied.More, inv.Skipped.Count())
+	}
+	if first := inv.Applied.List[0]; first.NodeID != testID(1) || first.Event != EventNodeCreated {
+		t.Errorf("the first is %+v", first)
+	}
+	both := Outcomes{List: []Outcome{{Event: "x"}}}
+	both.Join(inv.Applied)
+	both.Join(Outcomes{List: []Outcome{{}, {}}, More: 3})
+	if len(both.List) != MaxOutcomes || both.Count() != 1+len(gone)+5 || both.List[0].Event != "x" || both.List[1] != inv.Applied.List[0] {
+		t.Errorf("joined: %d listed, %d in all", len(both.List), both.Count())
+	}
+}
+
 // The links of a restored node keep their order though their keys are from
 // before their list was rebalanced.
 func TestRestoreLinksOfAnotherGeneration(t *testing.T) {

@@ -20,7 +20,7 @@ type wireEvent struct {
 const (
 	commandFields  = "project_id string, seq integer, command_id string, actor string, "
 	hintFields     = "project_id string?, head_seq integer, command_id string, actor string, command_type string"
-	turnedFields   = commandFields + "request_id string, command_type string, applied array, skipped array"
+	turnedFields   = commandFields + "request_id string, command_type string, applied array, skipped array, applied_more integer?, skipped_more integer?"
 	presenceFields = "head_seq integer, client_id string, client_count integer, user object, "
 )
 

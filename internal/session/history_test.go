@@ -1,10 +1,13 @@
 package session
 
 import (
+	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/graphroom/graphroom/internal/fault"
+	"github.com/graphroom/graphroom/internal/graph"
 )
 
 // SPEC H-3: session scope, no command between: undo n times, then redo n
@@ -225,6 +228,44 @@ func TestUndoRepeats(t *testing.T) {
 	for _, bad := range []Step{{Scope: "world"}, {Policy: "please"}} {
 		_, err := r.s.Undo(t.Context(), bad)
 		wantCode(t, err, fault.InvalidRequest)
+	}
+}
+
+// SPEC H-12: a huge undo lists its first outcomes and counts the others, in the
+// receipt, in the event, in the history and after a restart.
+func TestHugeUndo(t *testing.T) {
+	r := newRoom(t, nil)
+	const more = 5
+	top := r.create("ann", r.root)
+	for done := 0; done < graph.MaxOutcomes+more-1; {
+		n := min(graph.MaxBatch, graph.MaxOutcomes+more-1-done)
+		one := fmt.Sprintf(`{"command_type":"CreateNode","data":{"blueprint_type_id":"item","parent_id":%q}}`, top)
+		r.must("ann", "Batch", `{"commands":[%s]}`, strings.Repeat(one+",", n-1)+one)
+		done += n
+	}
+	r.must("ann", "DeleteNode", `{"node_id":%q}`, top)
+	list, err := r.s.History(t.Context(), "", 1)
+	if err != nil || len(list[0].Touches) != graph.MaxOutcomes || list[0].TouchesMore != more {
+		t.Fatalf("history: %+v, %v", list[0].TouchesMore, err)
+	}
+	feed := r.tail()
+	id := r.id().String()
+	first := r.undo(Step{Actor: "ann", CommandID: id})
+	if len(first.Applied) != graph.MaxOutcomes || first.AppliedMore != more || len(first.Skipped) != 0 || first.SkippedMore != 0 {
+		t.Fatalf("%d applied, %d more", len(first.Applied), first.AppliedMore)
+	}
+	items := feed.items()
+	var told struct {
+		Applied []graph.Outcome `json:"applied"`
+		More    int             `json:"applied_more"`
+	}
+	if err := json.Unmarshal(items[len(items)-1].Payload, &told); err != nil || len(told.Applied) != graph.MaxOutcomes || told.More != more {
+		t.Fatalf("the event tells of %d and %d more, %v", len(told.Applied), told.More, err)
+	}
+	r.restart()
+	r.s = r.session("room")
+	if again := r.undo(Step{Actor: "ann", CommandID: id}); fmt.Sprint(first) != fmt.Sprint(again) {
+		t.Error("another receipt after the restart")
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 )
 
+// SPEC N-14: only long work rests, and only beside others.
 func TestPace(t *testing.T) {
 	var turns atomic.Uint64
 	now := time.Unix(0, 0)

@@ -46,6 +46,11 @@ func driver(o pebble.Options) journaltest.Driver {
 
 func TestContract(t *testing.T) { journaltest.Run(t, driver(pebble.Options{})) }
 
+// Nearly every record and snapshot of the suite is stored in chunks.
+func TestContractInChunks(t *testing.T) {
+	journaltest.Run(t, driver(pebble.SmallPieces(pebble.Options{})))
+}
+
 func TestContractInterval(t *testing.T) {
 	journaltest.Run(t, driver(pebble.Options{Sync: pebble.SyncInterval, Interval: time.Millisecond}))
 }

@@ -29,6 +29,9 @@ func ProjectKey(id string) []byte               { return nameKey(kindProject, id
 func GraphChunkKey(id string, gen uint64) []byte {
 	return chunkKey(kindProjectChunk, id, gen, 0)
 }
+func RecordChunkKey(id string, last uint64, index uint32) []byte {
+	return chunkKey(kindRecordChunk, id, last, index)
+}
 func Seal(key, value []byte) []byte { return seal(key, value) }
 func EncodeRecord(id string, r journal.Record, cum uint64) []byte {
 	return encodeRecord(recordKey(id, r.Last), r, cum, false)
