@@ -16,8 +16,12 @@ const (
 // beyond the envelope. Body is one of the structs of this file.
 type Event struct {
 	Name string
-	Body any
+	Body EventBody
 }
+
+// EventBody is the body of one of the six events. AppendJSON appends the JSON
+// object that encoding/json would make of it to dst.
+type EventBody interface{ AppendJSON(dst []byte) []byte }
 
 // NodeCreated is the body of graph:node-created: the node goes under ParentID
 // (null: among the roots) at index Position. Its children and links follow in

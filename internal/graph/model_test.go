@@ -216,6 +216,11 @@ func (m *model) plain(c Change) {
 	if got, err := c.AppendJSON(nil); err != nil || string(got) != string(want) {
 		m.fatalf("AppendJSON gives %s (%v)\nencoding/json %s", got, err, want)
 	}
+	for _, e := range c.Events() {
+		if want, err := json.Marshal(e.Body); err != nil || string(e.Body.AppendJSON(nil)) != string(want) {
+			m.fatalf("AppendJSON gives %s\nencoding/json %s (%v)", e.Body.AppendJSON(nil), want, err)
+		}
+	}
 	if c.EventCount() != len(c.Events()) {
 		m.fatalf("%d events, counted %d: %s", len(c.Events()), c.EventCount(), c)
 	}

@@ -53,26 +53,30 @@ const timestampLayout = "2006-01-02T15:04:05.000Z"
 
 func timestamp(t time.Time) string { return t.UTC().Format(timestampLayout) }
 
-// payload joins the envelope and a body object into one JSON object. Both are
-// our own types: failing to encode them is a bug, which the turn contains.
+// payload joins the envelope and a body object into one JSON object.
 func payload(env envelope, body any) json.RawMessage {
-	var b bytes.Buffer
-	b.Grow(payloadSize)
-	b.Write(env.appendJSON(b.AvailableBuffer()))
-	at := b.Len() - 1 // of the closing brace, where the body goes on
-	b.Truncate(at)
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(body); err != nil {
-		panic(fmt.Sprintf("session: event body: %v", err))
-	}
-	out := bytes.TrimSuffix(b.Bytes(), []byte{'\n'})
-	if len(out) == at+2 { // {}
-		out = append(out[:at], '}')
+	return slices.Clip(appendPayload(make([]byte, 0, payloadSize), env, body))
+}
+
+// appendPayload appends a payload to dst. Envelope and body are our own types:
+// failing to encode them is a bug, which the turn contains.
+func appendPayload(dst []byte, env envelope, body any) []byte {
+	dst = env.appendJSON(dst)
+	at := len(dst) - 1 // of the closing brace, where the body goes on
+	if own, ok := body.(graph.EventBody); ok {
+		dst = own.AppendJSON(dst[:at])
 	} else {
-		out[at] = ','
+		data, err := marshalBody(body)
+		if err != nil {
+			panic(fmt.Sprintf("session: event body: %v", err))
+		}
+		dst = append(dst[:at], data...)
 	}
-	return slices.Clip(out)
+	if len(dst) == at+2 { // {}
+		return append(dst[:at], '}')
+	}
+	dst[at] = ','
+	return dst
 }
 
 // payloadSize is what most payloads fit into.
@@ -194,9 +198,11 @@ func (e *entry) events(sessionID string, step func()) []Item {
 	}
 	items := make([]Item, 0, e.Last-e.First+1)
 	seq := e.First
+	var scratch []byte
 	add := func(name string, body any) {
 		env.Seq = seq
-		items = append(items, Item{Seq: seq, Head: seq, ProjectID: e.ProjectID, Name: name, Payload: payload(env, body)})
+		scratch = appendPayload(scratch[:0], env, body)
+		items = append(items, Item{Seq: seq, Head: seq, ProjectID: e.ProjectID, Name: name, Payload: bytes.Clone(scratch)})
 		seq++
 	}
 	for _, c := range e.Changes {
