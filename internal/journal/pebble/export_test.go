@@ -9,7 +9,7 @@ import (
 // SmallPieces makes blobs and records of a few kilobytes take many chunks and
 // commits.
 func SmallPieces(o Options) Options {
-	o.chunkBytes, o.blobBatch, o.recordInline = 1<<10, 4<<10, 512
+	o.chunkBytes, o.blobBatch, o.recordInline = 1<<10, 4<<10, 2<<10
 	return o
 }
 

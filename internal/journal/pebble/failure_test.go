@@ -182,7 +182,11 @@ func (c *crasher) Create(name string, category vfs.DiskWriteCategory) (vfs.File,
 	return c.wrap(c.FS.Create(name, category))
 }
 
+// MemFS takes its lock for reading twice in ReuseForWrite, which an image that
+// asks for it in between would hold up for good.
 func (c *crasher) ReuseForWrite(a, b string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	return c.wrap(c.FS.ReuseForWrite(a, b, category))
 }
 

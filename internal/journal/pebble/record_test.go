@@ -36,13 +36,13 @@ func large(t *testing.T) (*pebble.Store, []byte) {
 	if err := s.Create(t.Context(), "a", nil); err != nil {
 		t.Fatal(err)
 	}
-	data := payload("a", 2, 5000)
+	data := payload("a", 2, 20_000)
 	for _, r := range []journal.Record{{First: 1, Last: 1, Data: []byte("x")}, {First: 2, Last: 9, Data: data}, {First: 10, Last: 10, Data: []byte("y")}} {
 		if err := s.Append(t.Context(), "a", r.First-1, []journal.Record{r}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if n := chunks(t, s, "a"); n != (len(data)+511)/512 {
+	if n := chunks(t, s, "a"); n != (len(data)+2047)/2048 {
 		t.Fatalf("%d bytes stand in %d chunks", len(data), n)
 	}
 	return s, data
@@ -105,14 +105,14 @@ func TestChunksThatACrashLeft(t *testing.T) {
 	s, _ := large(t)
 	defer shut(t, s)
 	for index := range uint32(40) { // of a longer record, and of one past it
-		put(t, s, pebble.RecordChunkKey("a", 20, index), bytes.Repeat([]byte{7}, 512))
-		put(t, s, pebble.RecordChunkKey("a", 30, index), bytes.Repeat([]byte{8}, 512))
+		put(t, s, pebble.RecordChunkKey("a", 20, index), bytes.Repeat([]byte{7}, 2048))
+		put(t, s, pebble.RecordChunkKey("a", 30, index), bytes.Repeat([]byte{8}, 2048))
 	}
 	if got := problems(t, s); len(got) != 0 {
 		t.Fatalf("check finds %q", got)
 	}
 	before := chunks(t, s, "a") - 80
-	data := payload("a", 11, 2000)
+	data := payload("a", 11, 8_000)
 	if err := s.Append(t.Context(), "a", 10, []journal.Record{{First: 11, Last: 20, Data: data}}); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestChunksThatACrashLeft(t *testing.T) {
 	if err != nil || len(recs) != 1 || !bytes.Equal(recs[0].Data, data) {
 		t.Fatalf("%d records, %v", len(recs), err)
 	}
-	if n := chunks(t, s, "a") - before; n != (len(data)+511)/512 {
+	if n := chunks(t, s, "a") - before; n != (len(data)+2047)/2048 {
 		t.Fatalf("%d chunks of it", n)
 	}
 	if err := s.Delete(t.Context(), "a"); err != nil || chunks(t, s, "a") != 0 {

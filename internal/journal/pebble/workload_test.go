@@ -151,7 +151,7 @@ func (c *client) run(ctx context.Context) {
 	c.ack(err, c.l.clone(), func() { c.l.key = []byte("secret") })
 	for i := range 6 {
 		c.append(ctx, "a", 1+i%3, 100)
-		c.append(ctx, "b", 2, 1000)
+		c.append(ctx, "b", 2, 2500)
 		c.append(ctx, "c", 1, 10)
 		if i%2 == 0 {
 			c.snapshot(ctx, "b", 10_000*i)
