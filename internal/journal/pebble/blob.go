@@ -45,16 +45,9 @@ func (s *Store) putBlob(k blobKind, id string, old blobHeader, number uint64, ex
 	b := s.db.NewBatch()
 	// What a crash left of this generation.
 	must(b.DeleteRange(chunkKey(k.chunk, id, h.gen, 0), idEnd(k.chunk, id), nil))
-	for index := uint32(0); len(data) > 0; index++ {
-		n := min(len(data), s.opts.chunkBytes)
-		must(b.Set(chunkKey(k.chunk, id, h.gen, index), data[:n], nil))
-		data = data[n:]
-		if b.Len() >= s.opts.blobBatch && len(data) > 0 {
-			if err := s.commit(b, false); err != nil {
-				return err
-			}
-			b = s.db.NewBatch()
-		}
+	b, err := s.putChunks(b, k.chunk, id, h.gen, data, s.opts.chunkBytes, s.opts.blobBatch)
+	if err != nil {
+		return err
 	}
 	key := nameKey(k.header, id)
 	must(b.Set(key, encodeHeader(key, h), nil))
@@ -62,6 +55,24 @@ func (s *Store) putBlob(k blobKind, id string, old blobHeader, number uint64, ex
 		must(b.DeleteRange(idPrefix(k.chunk, id), chunkKey(k.chunk, id, h.gen, 0), nil))
 	}
 	return final(b)
+}
+
+// putChunks adds data to b in chunks of size bytes. Whenever b holds batch bytes
+// and more is to come it is committed, not synced, and another goes on; the one
+// that is open at the end is returned.
+func (s *Store) putChunks(b *pdb.Batch, kind byte, id string, gen uint64, data []byte, size, batch int) (*pdb.Batch, error) {
+	for index := uint32(0); len(data) > 0; index++ {
+		n := min(len(data), size)
+		must(b.Set(chunkKey(kind, id, gen, index), data[:n], nil))
+		data = data[n:]
+		if b.Len() >= batch && len(data) > 0 {
+			if err := s.commit(b, false); err != nil {
+				return nil, err
+			}
+			b = s.db.NewBatch()
+		}
+	}
+	return b, nil
 }
 
 // header reads a blob's header; gen 0 when there is none.

@@ -97,14 +97,14 @@ func (s *Store) Append(ctx context.Context, id string, after uint64, recs []jour
 		if len(recs) == 0 {
 			return nil
 		}
-		if err := s.putChunks(id, after, recs); err != nil {
+		b, err := s.putLarge(id, after, recs)
+		if err != nil {
 			return err
 		}
-		b := s.db.NewBatch()
 		for _, r := range recs {
 			cum += uint64(len(r.Data))
 			key := recordKey(id, r.Last)
-			must(b.Set(key, encodeRecord(key, r, cum, len(r.Data) > s.opts.recordInline), nil))
+			must(b.Set(key, encodeRecord(key, r, cum, s.large(r)), nil))
 		}
 		if err := s.durable(b); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"slices"
 
 	pdb "github.com/cockroachdb/pebble/v2"
 
@@ -11,9 +12,9 @@ import (
 )
 
 // A record stands in one value. One with more Data than recordInline has it in
-// chunks of that size instead, each written by a commit of its own that waits
-// for no sync, so that other sessions' appends pass between them; the value,
-// written last and synced, makes them the record's. No buffer of the engine
+// chunks of that size instead, written like a blob's: all but the last by a
+// commit of its own that waits for no sync, so that other sessions' appends pass
+// between them; the value, written last and synced, makes them the record's. No buffer of the engine
 // ever has to hold the whole. A crash before that leaves chunks that no value
 // names: the session's next large record drops them, or the trim that passes
 // them.
@@ -87,28 +88,27 @@ func decodeRecord(key, value []byte, last uint64) (r stored, reason string) {
 	return r, ""
 }
 
-// putChunks writes the Data of the records that are stored in chunks.
-func (s *Store) putChunks(id string, after uint64, recs []journal.Record) error {
-	left := true // what a crash left here is still there
+// large reports whether a record's Data is stored in chunks.
+func (s *Store) large(r journal.Record) bool { return len(r.Data) > s.opts.recordInline }
+
+// putLarge writes the Data of the large records among recs and returns the
+// batch that their values go into: it holds nothing but chunks.
+func (s *Store) putLarge(id string, after uint64, recs []journal.Record) (b *pdb.Batch, err error) {
+	b = s.db.NewBatch()
+	if !slices.ContainsFunc(recs, s.large) {
+		return b, nil
+	}
+	// What a crash left here.
+	must(b.DeleteRange(chunkKey(kindRecordChunk, id, after+1, 0), idEnd(kindRecordChunk, id), nil))
 	for _, r := range recs {
-		if len(r.Data) <= s.opts.recordInline {
+		if !s.large(r) {
 			continue
 		}
-		for index, data := uint32(0), r.Data; len(data) > 0; index++ {
-			n := min(len(data), s.opts.recordInline)
-			b := s.db.NewBatch()
-			if left {
-				must(b.DeleteRange(chunkKey(kindRecordChunk, id, after+1, 0), idEnd(kindRecordChunk, id), nil))
-				left = false
-			}
-			must(b.Set(chunkKey(kindRecordChunk, id, r.Last, index), data[:n], nil))
-			if err := s.commit(b, false); err != nil {
-				return err
-			}
-			data = data[n:]
+		if b, err = s.putChunks(b, kindRecordChunk, id, r.Last, r.Data, s.opts.recordInline, s.opts.recordInline); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return b, nil
 }
 
 // recordData gives a record's Data, which belongs to the caller.
